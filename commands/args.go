@@ -1,0 +1,122 @@
+package commands
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// reorder puts every flag in front of the arguments of its command, since
+// urfave/cli v2 silently takes flags behind an argument for arguments. args
+// starts with the program's name. A flag that the command does not know stays
+// in front too, so that the parser refuses it.
+//
+// Flags that may come with or without a value (--generate[=BYTES]) get their
+// default spelled out.
+func reorder(app *cli.App, args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	out := []string{args[0]}
+	flags, commands := app.Flags, app.Commands
+	rest := args[1:]
+	for {
+		var before []string
+		var name string
+		before, name, rest = splitAtCommand(flags, commands, rest)
+		out = append(out, before...)
+		if name == "" {
+			break
+		}
+		out = append(out, name)
+		command := commandNamed(commands, name)
+		flags, commands = command.Flags, command.Subcommands
+	}
+	lead, arguments := partition(flags, rest)
+	out = append(out, lead...)
+	if len(arguments) > 0 {
+		out = append(out, "--")
+		out = append(out, arguments...)
+	}
+	return out
+}
+
+// splitAtCommand finds the next command's name in args, which may have flags
+// in front. name is "" where no command of that name exists; rest is then all
+// of args.
+func splitAtCommand(flags []cli.Flag, commands []*cli.Command, args []string) (before []string, name string, rest []string) {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			break
+		}
+		if len(arg) > 1 && arg[0] == '-' {
+			if takesNext(flags, arg) {
+				i++
+			}
+			continue
+		}
+		if commandNamed(commands, arg) != nil {
+			return args[:i], arg, args[i+1:]
+		}
+		break
+	}
+	return nil, "", args
+}
+
+func commandNamed(commands []*cli.Command, name string) *cli.Command {
+	for _, c := range commands {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+// partition separates the flags in args (with their values) from the rest.
+func partition(flags []cli.Flag, args []string) (lead, arguments []string) {
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case arg == "--":
+			return lead, append(arguments, args[i+1:]...)
+		case len(arg) < 2 || arg[0] != '-':
+			arguments = append(arguments, arg)
+		case arg == "--generate" || arg == "-generate":
+			lead = append(lead, "--generate="+defaultGenerate)
+		default:
+			lead = append(lead, arg)
+			if takesNext(flags, arg) && i+1 < len(args) {
+				i++
+				lead = append(lead, args[i])
+			}
+		}
+	}
+	return lead, arguments
+}
+
+// takesNext reports whether arg is a flag whose value is the next argument.
+func takesNext(flags []cli.Flag, arg string) bool {
+	name := strings.TrimLeft(arg, "-")
+	if strings.Contains(name, "=") || name == "generate" {
+		return false
+	}
+	for _, flag := range flags {
+		valued, ok := flag.(cli.DocGenerationFlag)
+		if !ok || !valued.TakesValue() {
+			continue
+		}
+		for _, known := range flag.Names() {
+			if known == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plainWord reports whether text may be repeated in an error: a short word of
+// small letters, which no value of a secret is.
+func plainWord(text string) bool {
+	return text != "" && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz-") == ""
+}

@@ -1,0 +1,339 @@
+//go:build unix
+
+package commands_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+// scenario is one command that writes, and what it starts from.
+type scenario struct {
+	name    string
+	example string
+	prepare func(*sandbox)
+	stdin   string
+	args    []string
+	// between are vaults that may be there on the way: rename goes over one
+	// that has both names.
+	between []map[string]string
+}
+
+func scenarios() []scenario {
+	stored := func(b *sandbox) {
+		b.do("old-openai", "add", "OPENAI_API_KEY", "--stdin")
+		b.do("old-other", "add", "OTHER", "--stdin")
+	}
+	env := func(b *sandbox) { b.write("in.env", "OPENAI_API_KEY=from-env\nNEW_ONE=from env\nOTHER=too\n") }
+	return []scenario{
+		{name: "init", example: agentExample, args: []string{"init"}},
+		{name: "add first", example: simpleExample, stdin: "a-value", args: []string{"add", "OPENAI_API_KEY", "--stdin"}},
+		{name: "add later", example: simpleExample, prepare: stored, stdin: "a-value", args: []string{"add", "FRESH", "--stdin"}},
+		{name: "add again", example: simpleExample, prepare: stored, stdin: "a-value", args: []string{"add", "OTHER", "--stdin"}},
+		{name: "delete", example: simpleExample, prepare: stored, args: []string{"delete", "OTHER"}},
+		{name: "delete in use", example: simpleExample, prepare: stored, args: []string{"delete", "--force", "OPENAI_API_KEY"}},
+		{name: "rename", example: teamExample, prepare: func(b *sandbox) {
+			stored(b)
+			b.write("agents/extra.afs", "a: '${{ secrets.OPENAI_API_KEY }}' # stays\n")
+		}, args: []string{"rename", "OPENAI_API_KEY", "RENAMED"},
+			between: []map[string]string{{"OPENAI_API_KEY": "old-openai", "RENAMED": "old-openai", "OTHER": "old-other"}}},
+		{name: "rename unused", example: simpleExample, prepare: stored, args: []string{"rename", "OTHER", "RENAMED"}},
+		{name: "import first", example: agentExample, prepare: env, args: []string{"import", "in.env"}},
+		{name: "import later", example: simpleExample, prepare: func(b *sandbox) { stored(b); env(b) },
+			args: []string{"import", "--overwrite", "in.env"}},
+		{name: "sync", example: agentExample, prepare: func(b *sandbox) {
+			stored(b)
+			b.write("secrets", "# mine\nGONE=\n")
+		}, args: []string{"sync"}},
+		{name: "export", example: simpleExample, prepare: func(b *sandbox) {
+			stored(b)
+			b.write(".gitignore", ".key\nout\n")
+			must(b, os.Mkdir(filepath.Join(b.dir, "out"), 0o755))
+		}, args: []string{"export", "--output", "out/values.env"}},
+		{name: "start over", example: simpleExample, prepare: func(b *sandbox) {
+			stored(b)
+			must(b, os.Remove(filepath.Join(b.dir, ".key")))
+		}, args: []string{"init", "--start-over"}},
+	}
+}
+
+// state is a sandbox with what differs from run to run taken out: the vault is
+// its content, a key made by the run is just a key.
+func state(b *sandbox, before tree) tree {
+	b.Helper()
+	now := b.tree()
+	key, vault := filepath.Join("agent", ".key"), filepath.Join("agent", "secrets.enc")
+	for path, file := range now {
+		base := filepath.Base(path)
+		switch {
+		case strings.HasPrefix(base, ".muxi-secrets-tmp-"):
+			delete(now, path)
+			if file.mode.Perm()&0o077 != 0 && hasValue(file.content) {
+				b.Errorf("a temp file with values is readable by others")
+			}
+		case path == key && before[key].content == "":
+			if !isKey(file.content) {
+				b.Errorf(".key is no key")
+			}
+			file.content = "a key"
+			now[path] = file
+		case path == vault && file == before[vault]:
+			// Byte for byte what it was; it may be one that no key opens.
+		case path == vault:
+			values, ok := b.secrets()
+			if !ok {
+				b.Errorf("secrets.enc is there and does not open")
+			}
+			file.content = fmt.Sprint(values)
+			now[path] = file
+		case strings.HasPrefix(base, "secrets.enc.old-"):
+			delete(now, path)
+			now[filepath.Join("agent", "secrets.enc.old")] = file
+			// It may be away before the new one is there.
+			if _, ok := now[vault]; !ok {
+				now[vault] = before[vault]
+			}
+		}
+	}
+	return now
+}
+
+func hasValue(content string) bool {
+	return strings.Contains(content, "old-openai") || strings.Contains(content, "old-other")
+}
+
+// TestFaultAtEveryStep fails and kills each command at each step of each
+// file's write. Whatever happens each file is the old one or the new one, the
+// next command leaves no temp file, and the same command again finishes.
+func TestFaultAtEveryStep(t *testing.T) {
+	isolateProcess(t)
+	for _, sc := range scenarios() {
+		t.Run(sc.name, func(t *testing.T) {
+			t.Parallel()
+			b := newSandbox(t, sc.example, true)
+			if sc.prepare != nil {
+				sc.prepare(b)
+			}
+			before := b.tree()
+			old := state(b, before)
+			count := &nth{}
+			if r := b.call(run{stdin: sc.stdin, fault: count.fault}, sc.args...); r.code != 0 {
+				t.Fatalf("exit %d\n%s", r.code, r.err)
+			}
+			after := state(b, before)
+			if len(count.seen) == 0 || len(differing(old, after)) == 0 {
+				t.Fatal("the command writes nothing")
+			}
+			for i, step := range count.seen {
+				for _, what := range []string{"kill", "ENOSPC", "EACCES"} {
+					t.Run(fmt.Sprintf("%d %s %s", i+1, step, what), func(t *testing.T) {
+						b.TB = t
+						b.restore(before)
+						faulted(b, sc, i+1, what, before)
+						finishes(b, sc, before, old, after)
+					})
+				}
+			}
+		})
+	}
+}
+
+// faulted runs a scenario's command with one fault and checks how it ended.
+func faulted(b *sandbox, sc scenario, n int, what string, before tree) {
+	b.Helper()
+	if what == "kill" {
+		r := b.spawn(run{stdin: sc.stdin, env: []string{fmt.Sprintf("TEST_FAULT=#%d=kill", n)}}, sc.args...)
+		if r.code != -1 {
+			b.Fatalf("not killed: exit %d\n%s", r.code, r.err)
+		}
+		return
+	}
+	count := &nth{n: n, what: map[string]error{"ENOSPC": syscall.ENOSPC, "EACCES": syscall.EACCES}[what]}
+	r := b.call(run{stdin: sc.stdin, fault: count.fault}, sc.args...)
+	if len(count.seen) < n {
+		b.Fatalf("step %d was never reached", n)
+	}
+	published := strings.HasPrefix(count.seen[n-1], string(formation.StepSyncDir))
+	if want := map[bool]int{true: 0, false: 3}[published]; r.code != want {
+		b.Errorf("exit %d, want %d\n%s", r.code, want, r.err)
+	}
+	if left := b.leftovers(); len(left) > 0 {
+		b.Errorf("left behind without being killed: %v", left)
+	}
+	changed := differing(before, b.tree())
+	if r.code == 0 {
+		return
+	}
+	if !strings.Contains(r.err, "error: ") || !strings.Contains(r.err, "hint: ") {
+		b.Errorf("no error with a way out:\n%s", r.err)
+	}
+	if len(changed) > 0 && strings.Contains(r.err, "nothing was changed") {
+		b.Errorf("it says that nothing was changed, but %v was:\n%s", changed, r.err)
+	}
+	if !slices.ContainsFunc(count.seen, func(s string) bool { return strings.HasPrefix(s, string(formation.StepRename)) }) && len(changed) > 0 {
+		b.Errorf("failed before anything was put in place, and yet changed %v", changed)
+	}
+}
+
+// finishes checks the files after a fault, that the next command cleans up,
+// and that the same command again leads to where the first should have.
+func finishes(b *sandbox, sc scenario, before, old, after tree) {
+	b.Helper()
+	now := state(b, before)
+	for _, path := range differing(old, now) {
+		if now[path] == after[path] {
+			continue
+		}
+		fits := false
+		for _, vault := range sc.between {
+			fits = fits || filepath.Base(path) == "secrets.enc" && now[path].content == fmt.Sprint(vault)
+		}
+		if !fits {
+			b.Errorf("%s is neither the old file nor the new one", path)
+		}
+	}
+	b.call(run{}, "list")
+	if left := b.leftovers(); len(left) > 0 {
+		b.Errorf("the next command leaves %v", left)
+	}
+	if len(differing(before, b.tree())) == 0 {
+		return // as if it had never run
+	}
+	again := b.call(run{stdin: sc.stdin}, sc.args...)
+	if differ := differing(after, state(b, before)); len(differ) > 0 {
+		b.Errorf("run again (exit %d), it still differs in %v\n%s", again.code, differ, again.err)
+	} else if again.code != 0 && len(differing(after, now)) > 0 {
+		b.Errorf("run again, it finishes, with exit %d\n%s", again.code, again.err)
+	}
+	if left := b.leftovers(); len(left) > 0 {
+		b.Errorf("at the end there is %v", left)
+	}
+}
+
+// TestKilledAtAnyMoment kills add at random moments of its real run time.
+func TestKilledAtAnyMoment(t *testing.T) {
+	isolateProcess(t)
+	t.Run("later", func(t *testing.T) {
+		t.Parallel()
+		b := newSandbox(t, simpleExample, true)
+		b.do("the first value", "add", "OPENAI_API_KEY", "--stdin")
+		key := b.read(".key")
+		longest := 2 * runTime(b)
+		var early, late, torn int
+		for i := range 200 {
+			name := fmt.Sprintf("NAME_%03d", i)
+			vault, template := b.read("secrets.enc"), b.read("secrets")
+			values, _ := b.secrets()
+			killAdd(b, name, "new value", rand.N(longest))
+
+			if b.read(".key") != key {
+				t.Fatal(".key changed")
+			}
+			now, ok := b.secrets()
+			if !ok {
+				t.Fatalf("kill %d: the vault does not open", i)
+			}
+			switch {
+			case b.read("secrets.enc") == vault:
+				early++
+			case now[name] == "new value" && len(now) == len(values)+1:
+				late++
+			default:
+				t.Fatalf("kill %d: the vault is neither the old one nor the new one", i)
+			}
+			if got := b.read("secrets"); got != template && got != templateOf(template, values, name) {
+				t.Fatalf("kill %d: the template is neither the old one nor the new one", i)
+			}
+			if len(b.leftovers()) > 0 {
+				torn++
+			}
+			if b.do("", "list"); len(b.leftovers()) > 0 {
+				t.Fatalf("kill %d: the next command leaves %v", i, b.leftovers())
+			}
+		}
+		t.Logf("200 kills within %v: %d before the vault was in place, %d after; %d left a temp file, which list took away", longest, early, late, torn)
+		if early < 20 || late < 20 {
+			t.Errorf("the kills are not spread over the run: %d before, %d after", early, late)
+		}
+		if b.do("", "sync"); b.call(run{}, "sync", "--check").code != 0 {
+			t.Error("sync does not settle the template")
+		}
+	})
+	t.Run("first", func(t *testing.T) {
+		t.Parallel()
+		b := newSandbox(t, simpleExample, true)
+		before := b.tree()
+		longest := 2 * runTime(b)
+		var none, part, whole int
+		for i := range 50 {
+			b.restore(before)
+			killAdd(b, "OPENAI_API_KEY", "new value", rand.N(longest))
+			_, err := os.Stat(filepath.Join(b.dir, "secrets.enc"))
+			key := b.read(".key")
+			switch {
+			case key == "" && err == nil:
+				t.Fatalf("kill %d: a vault without its key", i)
+			case key == "":
+				none++
+			case !isKey(key):
+				t.Fatalf("kill %d: .key is no key", i)
+			case err != nil:
+				part++
+			default:
+				whole++
+			}
+			if b.call(run{}, "list"); len(b.leftovers()) > 0 {
+				t.Fatalf("kill %d: the next command leaves %v", i, b.leftovers())
+			}
+			b.do("new value", "add", "OPENAI_API_KEY", "--stdin")
+			if key != "" && b.read(".key") != key {
+				t.Fatalf("kill %d: the next add made another key", i)
+			}
+			if got, _ := b.secrets(); len(got) != 1 || got["OPENAI_API_KEY"] != "new value" {
+				t.Fatalf("kill %d: add does not finish what was begun", i)
+			}
+		}
+		t.Logf("50 kills: %d before the key, %d between key and vault, %d after both", none, part, whole)
+	})
+}
+
+// runTime is how long one add takes here, in a process of its own.
+func runTime(b *sandbox) time.Duration {
+	b.Helper()
+	probe := newSandbox(b.TB, simpleExample, true)
+	var times []time.Duration
+	for range 5 {
+		start := time.Now()
+		if r := probe.spawn(run{stdin: start.String()}, "add", "PROBE", "--stdin"); r.code != 0 {
+			b.Fatalf("exit %d\n%s", r.code, r.err)
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	return times[len(times)/2]
+}
+
+// killAdd starts an add and kills it after a delay, if it still runs.
+func killAdd(b *sandbox, name, value string, delay time.Duration) {
+	b.Helper()
+	cmd := b.process(run{stdin: value}, "add", name, "--stdin")
+	must(b, cmd.Start())
+	time.Sleep(delay)
+	cmd.Process.Kill()
+	cmd.Wait()
+}
+
+// templateOf is a template brought up to date for the stored names and one more.
+func templateOf(template string, values map[string]string, name string) string {
+	return string(formation.ParseTemplate([]byte(template)).With(append(slices.Collect(maps.Keys(values)), name)))
+}

@@ -1,0 +1,248 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+)
+
+// Exit codes, as the contract and git-muxi-secrets(1) list them.
+const (
+	exitDone        = 0
+	exitNo          = 1   // a check found something, or the answer is no
+	exitUsage       = 2   // wrong use
+	exitFailed      = 3   // could not complete
+	exitNoKey       = 4   // no key, or the wrong one
+	exitInterrupted = 130 // files are as they were
+)
+
+// Error is what a command fails with. It is printed in one place: print.
+type Error struct {
+	Code  int
+	Lines []string // the error line, then more lines that belong to it
+	Hints []string
+	Err   error // the cause, for errors.Is and errors.As
+}
+
+func (e *Error) Error() string { return strings.Join(e.Lines, "; ") }
+func (e *Error) Unwrap() error { return e.Err }
+
+func usage(format string, args ...any) *Error {
+	return &Error{Code: exitUsage, Lines: []string{fmt.Sprintf(format, args...)}}
+}
+
+func refuse(format string, args ...any) *Error {
+	return &Error{Code: exitNo, Lines: []string{fmt.Sprintf(format, args...)}}
+}
+
+func failed(err error, format string, args ...any) *Error {
+	return &Error{Code: exitFailed, Lines: []string{fmt.Sprintf(format, args...)}, Err: err}
+}
+
+func (e *Error) hint(format string, args ...any) *Error {
+	e.Hints = append(e.Hints, fmt.Sprintf(format, args...))
+	return e
+}
+
+// line adds a line below the error line.
+func (e *Error) line(format string, args ...any) *Error {
+	e.Lines = append(e.Lines, fmt.Sprintf(format, args...))
+	return e
+}
+
+const program = "git muxi-secrets"
+
+// print says what went wrong and gives the exit code. It is the only place
+// that turns an error into words on a stream.
+func (e *Error) print(w io.Writer) int {
+	for i, line := range e.Lines {
+		if i == 0 {
+			fmt.Fprintf(w, "%s: error: %s\n", program, sanitize(line))
+		} else {
+			fmt.Fprintf(w, "  %s\n", sanitize(line))
+		}
+	}
+	for _, hint := range e.Hints {
+		fmt.Fprintf(w, "%s: hint: %s\n", program, sanitize(hint))
+	}
+	return e.Code
+}
+
+// sanitize keeps what a file name or a foreign message brings along from
+// steering the terminal.
+func sanitize(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '\ufffd'
+		}
+		return r
+	}, s)
+}
+
+// explain turns any error into an *Error with its exit code, in the user's
+// terms, and with the way out. where is what the session calls its folders.
+func (s *session) explain(err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own
+	}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, tty.ErrInterrupted):
+		return &Error{Code: exitInterrupted, Lines: []string{"interrupted; nothing was changed"}, Err: err}
+	case errors.Is(err, tty.ErrNoTerminal):
+		return &Error{Code: exitUsage, Lines: []string{"there is no terminal to ask on"}, Err: err}
+	case errors.Is(err, tty.ErrEOF):
+		return &Error{Code: exitUsage, Lines: []string{"no answer was given; nothing was changed"}, Err: err}
+	}
+	var long *tty.TooLongError
+	if errors.As(err, &long) {
+		return usage("the answer is longer than the %d bytes a prompt takes; nothing was changed", long.Limit).
+			hint("give it with --from-file FILE or --stdin")
+	}
+	if e := s.explainFormation(err); e != nil {
+		return e
+	}
+	if e := s.explainGit(err); e != nil {
+		return e
+	}
+	return failed(err, "%v", err)
+}
+
+func (s *session) explainFormation(err error) *Error {
+	var noKey *formation.NoKeyError
+	if errors.As(err, &noKey) {
+		return s.explainNoKey(noKey)
+	}
+	var key *formation.KeyError
+	if errors.As(err, &key) {
+		e := &Error{Code: exitNoKey, Err: err}
+		e.line("Failed to decrypt %s: %v", formation.VaultFile, key.Err)
+		e.line("(%s)", s.show(key.Path))
+		return e.hint("fetch the right one: 'git muxi-secrets unlock', or 'git muxi-secrets key import FILE'")
+	}
+	var vault *formation.VaultError
+	if errors.As(err, &vault) {
+		return s.explainVault(vault)
+	}
+	var locked *formation.LockedError
+	if errors.As(err, &locked) {
+		return failed(err, "%v", locked).hint("try again when it is done; the lock goes with its process (%s)", s.show(locked.Path))
+	}
+	var file *formation.FileError
+	if errors.As(err, &file) {
+		return s.explainFile(file)
+	}
+	var not *formation.NotFormationError
+	if errors.As(err, &not) {
+		if not.Err != nil {
+			return usage("cannot open folder '%s': %s", s.show(not.Dir), (&formation.FileError{Err: not.Err}).Cause())
+		}
+		return usage("'%s' is not a formation: it has no formation.afs (or .yaml, .yml)", s.show(not.Dir)).
+			hint("name the formation's folder with -C DIR")
+	}
+	return nil
+}
+
+func (s *session) explainNoKey(missing *formation.NoKeyError) *Error {
+	e := &Error{Code: exitNoKey, Err: missing}
+	e.line("Could not find %s file in %s", formation.KeyFile, s.showFolder(missing.Dir))
+	if missing.Link != "" {
+		e.line("it is a symbolic link to '%s', which is not there", missing.Link)
+		return e.hint("bring the file it points to back, or remove the link")
+	}
+	if !missing.Vault {
+		return e.hint("start with 'git muxi-secrets init'")
+	}
+	return e.hint("'%s' needs the key that it was sealed with; a new one would never open it", s.show(filepath.Join(missing.Dir, formation.VaultFile))).
+		hint("if the team shares the key: 'git muxi-secrets unlock'").
+		hint("if someone sends you the key: 'git muxi-secrets key import FILE'").
+		hint("if it is lost for good: 'git muxi-secrets init --start-over' (keeps the old %s under another name)", formation.VaultFile)
+}
+
+func (s *session) explainVault(vault *formation.VaultError) *Error {
+	e := &Error{Code: exitFailed, Err: vault}
+	e.line("Failed to decrypt %s: %v", formation.VaultFile, vault.Err)
+	path := quote(s.show(vault.Path))
+	e.line("(%s)", s.show(vault.Path))
+	restore := fmt.Sprintf("bring back the last good one: 'git restore %s'", path)
+	if !s.inRepository() {
+		restore = "bring it back from a backup"
+	}
+	switch crypto.ReasonOf(vault.Err) {
+	case crypto.WrongKey:
+		e.Code = exitNoKey
+		return e.hint("fetch the right key: 'git muxi-secrets unlock', or 'git muxi-secrets key import FILE'").
+			hint("or, if the file was damaged, %s", restore)
+	case crypto.MergeMarkers:
+		return e.hint("take one side whole, 'git checkout --ours %[1]s' or 'git checkout --theirs %[1]s', then add what the other side had", path)
+	case crypto.NotSealed:
+		return e.hint("do not commit it: move it away, and if it holds values take them in with 'git muxi-secrets import'").hint("%s", restore)
+	}
+	return e.hint("%s", restore)
+}
+
+func (s *session) explainFile(file *formation.FileError) *Error {
+	path := s.show(file.Path)
+	e := failed(file, "cannot %s '%s': %s", file.Op, path, file.Cause())
+	if filepath.Base(file.Path) == formation.KeyFile && file.Op == "read" {
+		e.Code = exitNoKey
+		return e.hint("check its owner and mode: 'ls -l %s'", quote(path))
+	}
+	cause := file.Cause()
+	if file.Op == formation.OpPublish {
+		return e.hint("run the command again: it finishes what is left")
+	}
+	again, outcome := "run the command again", "; nothing was changed"
+	if s.wrote {
+		again, outcome = "run the command again: it finishes what is left", ""
+	}
+	switch {
+	case strings.Contains(cause, "folder"):
+		e.hint("move that folder away: MUXI keeps a file of this name there")
+	case strings.Contains(cause, "no space"), strings.Contains(cause, "quota"):
+		e.hint("free some space and %s%s", again, outcome)
+	case strings.Contains(cause, "permission denied"), strings.Contains(cause, "read-only"), strings.Contains(cause, "not permitted"):
+		e.hint("make '%s' writable for you and %s%s", s.showFolder(filepath.Dir(file.Path)), again, outcome)
+	case strings.Contains(cause, "no such file"):
+		e.hint("check the path")
+	default:
+		e.hint("when that is settled, %s%s", again, outcome)
+	}
+	return e
+}
+
+func (s *session) explainGit(err error) *Error {
+	var none *gitutil.NotRepositoryError
+	if errors.As(err, &none) {
+		return usage("not in a git repository: '%s'", s.show(none.Dir)).hint("run it inside one, or make one with 'git init'")
+	}
+	var unsupported *gitutil.UnsupportedError
+	if errors.As(err, &unsupported) {
+		return failed(err, "%v", unsupported).hint("install git: with it on PATH every kind of repository works")
+	}
+	var owner *gitutil.DubiousOwnershipError
+	if errors.As(err, &owner) {
+		return failed(err, "%v", owner).hint("if you trust it: git config --global --add safe.directory %s", quote(owner.Dir))
+	}
+	var git *gitutil.GitError
+	if errors.As(err, &git) {
+		return failed(err, "%v", git).hint("run the same git command by hand to see more")
+	}
+	return nil
+}
+
+// quote makes a path safe to paste into a POSIX shell.
+func quote(path string) string {
+	if path != "" && strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./+,=@:%") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}

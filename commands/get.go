@@ -1,0 +1,89 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+func (r *runner) getCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "get",
+		Usage:     "print the value of one secret",
+		UsageText: "NAME",
+		Description: `   git muxi-secrets get OPENAI_API_KEY | wl-copy
+
+Prints the value's exact bytes; a newline is added on a terminal only.`,
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			name, err := oneName(c)
+			if err != nil {
+				return err
+			}
+			return s.get(name)
+		}),
+	}
+}
+
+// oneName is the argument of a command that takes exactly one name.
+func oneName(c *cli.Context) (string, error) {
+	switch c.NArg() {
+	case 1:
+		if _, err := nameArgument(c.Args().First()); err != nil {
+			return "", err
+		}
+		return c.Args().First(), nil
+	case 0:
+		return "", usage("NAME is missing").hint("see '%s -h'", c.Command.HelpName)
+	}
+	return "", usage("'%s' takes one NAME (what was given is not repeated here)", c.Command.Name).hint("see '%s -h'", c.Command.HelpName)
+}
+
+func (s *session) get(spelled string) error {
+	f, err := s.formation()
+	if err != nil {
+		return err
+	}
+	opened, err := f.Open()
+	if err != nil {
+		return err
+	}
+	name, ok := opened.Vault.Find(spelled)
+	if !ok {
+		return s.notFound(name, opened.Vault)
+	}
+	value, err := textOf(opened.Vault, name)
+	if err != nil {
+		return err
+	}
+	if s.OutIsTerminal {
+		value += "\n"
+	}
+	_, err = io.WriteString(s.Out, value)
+	return err
+}
+
+// textOf is the value of a name that is known to be stored.
+func textOf(vault *formation.Vault, name string) (string, error) {
+	value, _, err := vault.Get(name)
+	if errors.Is(err, formation.ErrNotText) {
+		return "", failed(err, "the value of %s is no text that can be given out: an older tool stored a number, a list or half a character", name).
+			hint("give it a new value: '%s add %s'", program, name)
+	}
+	return value, err
+}
+
+// notFound keeps the text that MUXI's guide has.
+func (s *session) notFound(name string, vault *formation.Vault) *Error {
+	e := refuse("Secret %s not found in %s", name, formation.VaultFile)
+	if near := nearest(name, vault.Names()); near != "" {
+		return e.hint("did you mean %s?", near)
+	}
+	if vault.Len() == 0 {
+		return e.hint("nothing is stored yet: '%s add %s'", program, name)
+	}
+	return e.hint("see what there is with '%s list', or store it with '%s add %s'", program, program, name)
+}

@@ -1,0 +1,179 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+type importOptions struct {
+	file              string // "-" is standard input
+	overwrite, dryRun bool
+}
+
+func (r *runner) importCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "import",
+		Usage:     "take the values of a .env file in",
+		UsageText: "FILE|- [--overwrite] [--dry-run]",
+		Description: `   git muxi-secrets import .env
+
+Names are normalised (openai-api-key becomes OPENAI_API_KEY); $ is never
+expanded; lines without a value are skipped. A secret that already has a value
+keeps it unless --overwrite is given. The file itself is left alone.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "overwrite", Usage: "give secrets that already have a value the new one"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would change, by name"},
+		},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			if c.NArg() != 1 {
+				return usage("'import' takes one FILE, or - for standard input").hint("see '%s -h'", c.Command.HelpName)
+			}
+			return s.importFile(ctx, importOptions{c.Args().First(), c.Bool("overwrite"), c.Bool("dry-run")})
+		}),
+	}
+}
+
+// importPlan is what an import does, by name.
+type importPlan struct {
+	set                                 map[string]string
+	added, changed, kept, same, hinting []string
+}
+
+func (s *session) importFile(ctx context.Context, o importOptions) error {
+	f, err := s.formation()
+	if err != nil {
+		return err
+	}
+	opened, err := s.openOrFresh(f, crypto.Fernet)
+	if err != nil {
+		return err
+	}
+	assignments, err := s.readDotenv(o.file)
+	if err != nil {
+		return err
+	}
+	if o.dryRun {
+		s.sayImport(f, planImport(assignments, opened.Vault, o.overwrite), true)
+		return nil
+	}
+	if len(assignments) == 0 {
+		s.say("There is no value to import; nothing changed")
+		return nil
+	}
+	w, err := s.openToWrite(ctx, f, crypto.Fernet)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	plan := planImport(assignments, w.Vault, o.overwrite)
+	for name, value := range plan.set {
+		w.Vault.Set(name, value)
+	}
+	if _, err := w.save(); err != nil {
+		return err
+	}
+	s.sayImport(f, plan, false)
+	for _, name := range append(plan.added, plan.changed...) {
+		s.warnBackslash(name, plan.set[name])
+	}
+	return nil
+}
+
+func (s *session) readDotenv(file string) ([]formation.Assignment, error) {
+	var content []byte
+	var err error
+	label := "standard input"
+	if file == "-" {
+		content, err = readLimited(s.In)
+		if err != nil {
+			return nil, failed(err, "cannot read standard input: %v", err)
+		}
+	} else {
+		path := s.at(file)
+		label = s.show(path)
+		content, err = os.ReadFile(path)
+		if err != nil {
+			return nil, &formation.FileError{Op: "read", Path: path, Err: err}
+		}
+	}
+	if len(content) > maxValue {
+		return nil, usage("'%s' is longer than %d MiB: that is no .env file", label, maxValue>>20)
+	}
+	assignments, err := formation.ParseDotenv(content)
+	var bad *formation.DotenvError
+	if errors.As(err, &bad) {
+		return nil, failed(err, "cannot read '%s': %v; nothing was imported", label, bad).
+			hint("every line is NAME=VALUE, a # comment or blank; quote a value of several lines")
+	}
+	return assignments, err
+}
+
+// planImport decides name by name; of a name that comes twice the last value
+// counts.
+func planImport(assignments []formation.Assignment, vault *formation.Vault, overwrite bool) importPlan {
+	last := map[string]formation.Assignment{}
+	var order []string
+	for _, a := range assignments {
+		if _, twice := last[a.Name]; !twice {
+			order = append(order, a.Name)
+		}
+		last[a.Name] = a
+	}
+	plan := importPlan{set: map[string]string{}}
+	for _, name := range order {
+		value := last[name].Value
+		have, had, err := vault.Get(name)
+		switch {
+		case had && err == nil && have == value:
+			plan.same = append(plan.same, name)
+			continue
+		case had && !overwrite:
+			plan.kept = append(plan.kept, name)
+			continue
+		case had:
+			plan.changed = append(plan.changed, name)
+		default:
+			plan.added = append(plan.added, name)
+		}
+		plan.set[name] = value
+		if formation.IsPlaceholder(value) {
+			plan.hinting = append(plan.hinting, name)
+		}
+	}
+	return plan
+}
+
+func (s *session) sayImport(f *formation.Formation, plan importPlan, dryRun bool) {
+	would := ""
+	tell := func(line string) { s.say("%s", line) }
+	if dryRun {
+		would = "would be "
+		tell = func(line string) { fmt.Fprintln(s.Out, sanitize(line)) }
+	}
+	for _, part := range []struct {
+		names []string
+		what  string
+	}{
+		{plan.added, would + "added"},
+		{plan.changed, would + "changed"},
+		{plan.same, "unchanged"},
+		{plan.kept, "kept as it was (--overwrite replaces it)"},
+	} {
+		for _, name := range part.names {
+			tell(fmt.Sprintf("  %s: %s", name, part.what))
+		}
+	}
+	for _, name := range plan.hinting {
+		s.warn("the value of %s looks like a placeholder", name)
+	}
+	if !dryRun {
+		s.say("Imported %s into %s", plural(len(plan.set), "secret"), s.name(f))
+	}
+}

@@ -1,0 +1,143 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+type initOptions struct {
+	format    crypto.Format
+	startOver bool
+}
+
+func (r *runner) initCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "init",
+		Usage:     "set a formation up: key, vault, template, git's part",
+		UsageText: "[--format fernet|age] [--no-hooks] [--start-over]",
+		Description: `   cd formations/my-agent && git muxi-secrets init
+
+Running it again changes nothing.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "format", Value: string(crypto.Fernet), Usage: "`FORMAT` of a new vault: fernet (which the MUXI runtime reads) or age"},
+			&cli.BoolFlag{Name: "no-hooks", Usage: "do not install git hooks"},
+			&cli.BoolFlag{Name: "start-over", Usage: "the key is lost: keep the old secrets.enc under another name and begin an empty one"},
+		},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			o := initOptions{format: crypto.Format(c.String("format")), startOver: c.Bool("start-over")}
+			if o.format != crypto.Fernet && o.format != crypto.Age {
+				return usage("--format is 'fernet' or 'age'").hint("without it a new vault is fernet, which the MUXI runtime reads")
+			}
+			return s.init(ctx, o)
+		}),
+	}
+}
+
+func (s *session) init(ctx context.Context, o initOptions) error {
+	f, err := s.formation()
+	if err != nil {
+		return err
+	}
+	open := s.openToWrite
+	if o.startOver {
+		open = s.startOver
+	}
+	w, err := open(ctx, f, o.format)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	had := w.Sealed
+	changes := w.batch.Len()
+	if _, err := w.save(); err != nil {
+		return err
+	}
+	switch {
+	case !had:
+		s.say("%s is ready: %s", s.name(f), formation.VaultFile)
+		if w.Key.Format() == crypto.Age {
+			s.warn("today's MUXI runtime reads only fernet; this formation's secrets are age")
+		}
+	case changes == 0:
+		s.say("%s was set up already", s.name(f))
+	}
+	if !s.inRepository() && !w.fresh {
+		s.say("Not in a git repository: the git parts were left out")
+	}
+	if missing := absent(w.survey.Required(), w.Vault); len(missing) > 0 {
+		s.hint("%s no value yet: '%s setup' asks for %s", haveNo(missing), program, them(missing))
+	}
+	return nil
+}
+
+func haveNo(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " has"
+	}
+	return fmt.Sprintf("%d secrets have", len(names))
+}
+
+func them(names []string) string {
+	if len(names) == 1 {
+		return "it"
+	}
+	return "them"
+}
+
+// absent returns the names that a vault has no value for.
+func absent(names []string, vault *formation.Vault) []string {
+	var list []string
+	for _, name := range names {
+		if _, ok := vault.Find(name); !ok {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// startOver is openToWrite for a formation whose vault nobody can open: it puts
+// that one aside, in the same batch as the new one. It never touches a .key: a
+// good one is used for the new vault, a malformed one is the user's to move.
+func (s *session) startOver(ctx context.Context, f *formation.Formation, format crypto.Format) (*writing, error) {
+	return s.lockToWrite(ctx, f, func(w *writing) error {
+		_, err := f.Open()
+		var missing *formation.NoKeyError
+		var sealed *formation.VaultError
+		switch {
+		case err == nil:
+			s.say("%s opens with its key; there is no need to start over, and nothing was put aside", s.name(f))
+			return w.open(f, format)
+		case errors.As(err, &missing) && missing.Link == "" && missing.Vault:
+			key, err := crypto.GenerateKey(format)
+			if err != nil {
+				return err
+			}
+			w.fresh = true
+			w.Opened = &formation.Opened{Formation: f, Key: key, Vault: formation.NewVault()}
+		case errors.As(err, &sealed):
+			key, err := f.ReadKey()
+			if err != nil {
+				return err
+			}
+			w.Opened = &formation.Opened{Formation: f, Key: key, Vault: formation.NewVault()}
+		default:
+			return w.open(f, format)
+		}
+		aside, err := f.AsideName(s.Now())
+		if err != nil {
+			return err
+		}
+		w.batch.Move(f.Path(formation.VaultFile), f.Path(aside))
+		w.done = append(w.done, fmt.Sprintf("Kept the old %s as %s", formation.VaultFile, s.show(f.Path(aside))))
+		return nil
+	})
+}

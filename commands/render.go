@@ -1,0 +1,109 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+type renderOptions struct {
+	file   string // "": the formation file
+	reveal bool
+}
+
+func (r *runner) renderCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "render",
+		Usage:     "print a file of the formation with its references filled in",
+		UsageText: "[FILE] [--reveal]",
+		Description: `   git muxi-secrets render
+   git muxi-secrets render agents/support.afs --reveal
+
+Values are masked unless --reveal is given. FILE is looked for from the current
+folder, then from the formation's. Exits 1 when a required value is missing.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "reveal", Usage: "print the values themselves"},
+		},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			if c.NArg() > 1 {
+				return usage("'render' takes at most one FILE").hint("see '%s -h'", c.Command.HelpName)
+			}
+			return s.render(renderOptions{c.Args().First(), c.Bool("reveal")})
+		}),
+	}
+}
+
+func (s *session) render(o renderOptions) error {
+	f, err := s.formation()
+	if err != nil {
+		return err
+	}
+	opened, err := f.Open()
+	if err != nil {
+		return err
+	}
+	path, content, err := s.readRendered(f, o.file)
+	if err != nil {
+		return err
+	}
+	var broken error
+	value := func(name string) (string, bool) {
+		stored, ok := opened.Vault.Find(name)
+		if !ok {
+			return "", false
+		}
+		text, err := textOf(opened.Vault, stored)
+		if err != nil {
+			broken = err
+		}
+		if !o.reveal {
+			return formation.Mask(text), true
+		}
+		s.warnBackslash(stored, text)
+		return text, true
+	}
+	out, filling, err := formation.Render(filepath.ToSlash(path), content, value)
+	if err != nil {
+		return failed(err, "'%s' is no valid YAML: %v", s.show(path), err).hint("mend the file; the runtime could not load it either")
+	}
+	if broken != nil {
+		return broken
+	}
+	if _, err := s.Out.Write(out); err != nil {
+		return err
+	}
+	if len(filling.Optional) > 0 {
+		s.say("note: today's MUXI runtime leaves optional references (%s) as the text they are", strings.Join(filling.Optional, ", "))
+	}
+	if len(filling.Verbatim) > 0 {
+		s.warn("the runtime replaces references in capitals only; left as text: %s", strings.Join(filling.Verbatim, ", "))
+	}
+	if len(filling.Missing) > 0 {
+		return refuse("no value for %s", strings.Join(filling.Missing, ", ")).hint("'%s setup' asks for what is missing", program)
+	}
+	return nil
+}
+
+// readRendered reads FILE from the current folder, else from the formation's.
+func (s *session) readRendered(f *formation.Formation, file string) (path string, content []byte, err error) {
+	path = f.Path(f.File)
+	if file != "" {
+		path = s.at(file)
+	}
+	content, err = os.ReadFile(path)
+	if file != "" && errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(file) {
+		path = f.Path(file)
+		content, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return path, nil, &formation.FileError{Op: "read", Path: path, Err: err}
+	}
+	return path, content, nil
+}

@@ -1,0 +1,242 @@
+// Package commands is what a person, a script, a hook or CI runs: one file per
+// command, each of which turns flags into options and then runs. It phrases
+// every message and decides every exit code; the rules themselves live below.
+package commands
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// version is set by release builds: -ldflags "-X .../commands.version=v1.2.3".
+// Other builds say what the Go toolchain recorded.
+var version = ""
+
+// Run runs one command line (args[0] is the program) and returns the exit code.
+func Run(ctx context.Context, env *Env, args []string) int {
+	out := &stickyWriter{Writer: env.Out}
+	run := *env
+	run.Out = out
+	r := &runner{ctx: ctx, env: &run}
+	app := r.app()
+	err := app.RunContext(ctx, reorder(app, args))
+	if err == nil && out.err != nil {
+		err = failed(out.err, "cannot write the result: %v", out.err)
+	}
+	if err == nil {
+		return r.code
+	}
+	s := r.session
+	if s == nil {
+		s = &session{Env: &run}
+	}
+	return s.explain(err).print(env.Err)
+}
+
+// runner holds what one run hands from the parsed command line to its end.
+type runner struct {
+	ctx     context.Context
+	env     *Env
+	session *session
+	code    int // exit code where there is nothing to say about it
+}
+
+// exitCode is returned by a command whose results have said everything: it
+// ends with this code and no error line.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// action wraps a command's run function: session before, clean-up after.
+func (r *runner) action(run func(context.Context, *session, *cli.Context) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
+		r.session = newSession(r.env, c)
+		defer r.session.close()
+		err := run(c.Context, r.session, c)
+		if code, ok := err.(exitCode); ok {
+			r.code = int(code)
+			return nil
+		}
+		return err
+	}
+}
+
+func (r *runner) app() *cli.App {
+	app := &cli.App{
+		Name:                      program,
+		HelpName:                  program,
+		Usage:                     "keep the API keys of MUXI formations in git, encrypted",
+		UsageText:                 program + " [-C DIR] COMMAND [ARGUMENTS]",
+		Description:               appDescription,
+		CustomAppHelpTemplate:     appHelp,
+		Writer:                    r.env.Out,
+		ErrWriter:                 r.env.Err,
+		HideHelpCommand:           true,
+		HideVersion:               true,
+		DisableSliceFlagSeparator: true,
+		ExitErrHandler:            func(*cli.Context, error) {},
+		OnUsageError:              usageError,
+		Flags: append(commonFlags(),
+			&cli.BoolFlag{Name: "version", Usage: "print the version and exit"},
+		),
+		Commands: []*cli.Command{
+			r.initCommand(),
+			r.addCommand(),
+			r.getCommand(),
+			r.listCommand(),
+			r.deleteCommand(),
+			r.renameCommand(),
+			r.setupCommand(),
+			r.syncCommand(),
+			r.importCommand(),
+			r.exportCommand(),
+			r.renderCommand(),
+			r.statusCommand(),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Bool("version") {
+				fmt.Fprintf(r.env.Out, "git-muxi-secrets %s\n", buildVersion())
+				return nil
+			}
+			if !c.Args().Present() {
+				cli.ShowAppHelp(c)
+				return usage("no command given").hint("a first step: '%s add OPENAI_API_KEY'", program)
+			}
+			return unknownCommand(c.App.Commands, program, c.Args().First())
+		},
+	}
+	for _, command := range app.Commands {
+		finish(command)
+	}
+	return app
+}
+
+// finish gives a command what all have in common.
+func finish(command *cli.Command) {
+	command.HideHelpCommand = true // else a secret called "help" prints help
+	command.OnUsageError = usageError
+	command.CustomHelpTemplate = commandHelp
+	if len(command.Subcommands) > 0 {
+		for _, sub := range command.Subcommands {
+			finish(sub)
+		}
+		return
+	}
+	command.Flags = append(command.Flags, commonFlags()...)
+}
+
+// commonFlags are the flags that every command takes.
+func commonFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "formation", Aliases: []string{"C"}, Usage: "work on the formation in `DIR`"},
+		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print results and errors only"},
+	}
+}
+
+// unknownCommand does not repeat a word that may be a value gone astray.
+func unknownCommand(known []*cli.Command, prefix, word string) error {
+	see := "see '%s -h'"
+	if !plainWord(word) {
+		return usage("unknown command (not repeated here, since it may hold a value)").hint(see, prefix)
+	}
+	e := usage("unknown command '%s'", word)
+	var names []string
+	for _, c := range known {
+		if !c.Hidden {
+			names = append(names, c.Name)
+		}
+	}
+	if near := nearest(word, names); near != "" {
+		return e.hint("did you mean '%s %s'?", prefix, near)
+	}
+	return e.hint(see, prefix)
+}
+
+// usageError phrases what the flag package says, without the values in it.
+func usageError(c *cli.Context, err error, _ bool) error {
+	text := err.Error()
+	see := "see '" + program + " -h'"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != program {
+		see = fmt.Sprintf("see '%s -h'", c.Command.HelpName)
+	}
+	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
+		name, _, _ = strings.Cut(strings.TrimPrefix(name, "-"), "=")
+		if !plainWord(name) && len(name) != 1 {
+			return usage("unknown flag (not repeated here, since it may hold a value)").hint("%s", see)
+		}
+		dashes := "--"
+		if len(name) == 1 {
+			dashes = "-"
+		}
+		e := usage("unknown flag '%s%s'", dashes, name)
+		var names []string
+		for _, flag := range c.Command.Flags {
+			names = append(names, flag.Names()[0])
+		}
+		if near := nearest(name, names); near != "" {
+			e.hint("did you mean '--%s'?", near)
+		}
+		return e.hint("%s", see)
+	}
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok && plainWord(strings.TrimLeft(name, "-")) {
+		return usage("flag '-%s' needs a value", name).hint("%s", see)
+	}
+	return usage("wrong use of a flag (its value is not repeated here)").hint("%s", see)
+}
+
+// nearest returns the candidate a mistyped word most likely meant, or "".
+func nearest(word string, candidates []string) string {
+	best, bestAt := "", 3
+	for _, candidate := range candidates {
+		if d := distance(word, candidate); d < bestAt && d < len(candidate) {
+			best, bestAt = candidate, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// buildVersion is what --version prints behind the name.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
+
+// noArguments refuses anything behind a command that takes none.
+func noArguments(c *cli.Context) error {
+	if c.Args().Present() {
+		return usage("'%s' takes no argument (what was given is not repeated here)", c.Command.HelpName).
+			hint("see '%s -h'", c.Command.HelpName)
+	}
+	return nil
+}

@@ -1,0 +1,303 @@
+//go:build unix
+
+package commands_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/muxi-ai/git-muxi-secrets/commands"
+	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+// Three of MUXI's example formations: without, and with files beside the
+// formation's own.
+const (
+	simpleExample = "01-simple-chatbot"
+	agentExample  = "02-customer-support"
+	teamExample   = "05-multi-agent-team"
+)
+
+// isolateProcess is isolate for tests that run commands in this very process
+// or start them themselves. Subtests may run in parallel afterwards.
+func isolateProcess(t *testing.T) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "GIT_") || name == "TEST_FAULT" {
+			t.Setenv(name, "") // has the old value restored in the end
+			os.Unsetenv(name)
+		}
+	}
+	home := t.TempDir()
+	config := filepath.Join(home, "gitconfig")
+	must(t, os.WriteFile(config, []byte("[user]\n\tname = Test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n"), 0o644))
+	for name, value := range map[string]string{
+		"HOME": home, "XDG_CACHE_HOME": filepath.Join(home, "cache"),
+		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": config, "GIT_CEILING_DIRECTORIES": os.TempDir(),
+		"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
+		// The race detector sleeps a second at exit unless told.
+		"GORACE": "atexit_sleep_ms=0",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sandbox is a formation in a folder of its own, in which a test runs the
+// program. Its failures name files, never what is in them.
+type sandbox struct {
+	testing.TB
+	top string // the repository, or the folder above the formation
+	dir string // the formation
+}
+
+// newSandbox copies an example formation to the folder agent of a new
+// repository, or of a folder that is none.
+func newSandbox(t testing.TB, example string, repository bool) *sandbox {
+	t.Helper()
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	b := &sandbox{t, top, filepath.Join(top, "agent")}
+	must(t, os.CopyFS(b.dir, os.DirFS(filepath.Join("..", "testdata", "formations", example))))
+	if repository {
+		b.git("init", "-q")
+	}
+	return b
+}
+
+func (b *sandbox) git(args ...string) string {
+	b.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir = b.top
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		b.Fatalf("git %s: %v\n%s", args[0], err, out)
+	}
+	return string(out)
+}
+
+// result is what one run came to.
+type result struct {
+	code     int
+	out, err string
+}
+
+// run is one run of a command.
+type run struct {
+	stdin string
+	fault func(formation.Step, string) error // in this process only
+	env   []string                           // in a process of its own only
+}
+
+// inProcess keeps runs in this process apart: urfave/cli has one help flag for
+// all, which every run sets.
+var inProcess sync.Mutex
+
+// call runs a command in this process, without a terminal.
+func (b *sandbox) call(r run, args ...string) result {
+	var out, errs bytes.Buffer
+	env := &commands.Env{
+		In: strings.NewReader(r.stdin), Out: &out, Err: &errs,
+		Terminal: func() (*tty.Terminal, error) { return nil, tty.ErrNoTerminal },
+		Now:      time.Now, Getenv: os.Getenv, Dir: b.dir,
+		Files: formation.Files{Fault: r.fault},
+	}
+	inProcess.Lock()
+	defer inProcess.Unlock()
+	code := commands.Run(context.Background(), env, append([]string{"git-muxi-secrets"}, args...))
+	return result{code, out.String(), errs.String()}
+}
+
+// process prepares a run in a process of its own, without a terminal.
+func (b *sandbox) process(r run, args ...string) *exec.Cmd {
+	b.Helper()
+	executable, err := os.Executable()
+	must(b, err)
+	return &exec.Cmd{
+		Path: executable, Args: append([]string{"git-muxi-secrets"}, args...), Dir: b.dir,
+		Env:         append(append(os.Environ(), "PWD="+b.dir), r.env...),
+		Stdin:       strings.NewReader(r.stdin),
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+}
+
+// spawn runs a command in a process of its own to its end. The code of a
+// process that was killed is -1.
+func (b *sandbox) spawn(r run, args ...string) result {
+	b.Helper()
+	cmd := b.process(r, args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		b.Fatalf("cannot start %s: %v", args[0], err)
+	}
+	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+}
+
+// do is call for a command that must succeed.
+func (b *sandbox) do(stdin string, args ...string) result {
+	b.Helper()
+	r := b.call(run{stdin: stdin}, args...)
+	if r.code != 0 {
+		b.Fatalf("%s: exit %d\n%s", strings.Join(args, " "), r.code, r.err)
+	}
+	return r
+}
+
+// secrets opens the formation. ok is false where it has neither key nor vault.
+func (b *sandbox) secrets() (values map[string]string, ok bool) {
+	b.Helper()
+	f, err := formation.At(b.dir)
+	must(b, err)
+	opened, err := f.Open()
+	if missing, none := errors.AsType[*formation.NoKeyError](err); none && !missing.Vault {
+		return nil, false
+	}
+	if err != nil {
+		b.Errorf("the formation does not open: %v", err)
+		return nil, false
+	}
+	values = map[string]string{}
+	for _, name := range opened.Vault.Names() {
+		values[name], _, _ = opened.Vault.Get(name)
+	}
+	return values, true
+}
+
+func (b *sandbox) read(path string) string {
+	content, err := os.ReadFile(filepath.Join(b.dir, path))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		b.Fatal(err)
+	}
+	return string(content)
+}
+
+func (b *sandbox) write(path, content string) {
+	b.Helper()
+	must(b, os.WriteFile(filepath.Join(b.dir, path), []byte(content), 0o600))
+}
+
+// tree is every file below a folder, git's own excepted: its mode and bytes
+// by its path.
+type tree map[string]file
+
+type file struct {
+	mode    fs.FileMode
+	content string
+}
+
+func (b *sandbox) tree() tree {
+	b.Helper()
+	found := tree{}
+	must(b, filepath.WalkDir(b.top, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			if entry != nil && entry.Name() == ".git" {
+				return fs.SkipDir
+			}
+			return err
+		}
+		rel, err := filepath.Rel(b.top, path)
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			to, err := os.Readlink(path)
+			found[rel] = file{info.Mode(), to}
+			return err
+		}
+		content, err := os.ReadFile(path)
+		found[rel] = file{info.Mode(), string(content)}
+		return err
+	}))
+	return found
+}
+
+// restore makes the sandbox's files what they were.
+func (b *sandbox) restore(was tree) {
+	b.Helper()
+	for path, now := range b.tree() {
+		if was[path] != now {
+			must(b, os.Remove(filepath.Join(b.top, path)))
+		}
+	}
+	for path, file := range was {
+		full := filepath.Join(b.top, path)
+		if _, err := os.Lstat(full); err == nil {
+			continue
+		}
+		must(b, os.MkdirAll(filepath.Dir(full), 0o755))
+		must(b, os.WriteFile(full, []byte(file.content), file.mode))
+		must(b, os.Chmod(full, file.mode.Perm()))
+	}
+}
+
+// differing returns the paths whose files are not the same in both.
+func differing(a, b tree) []string {
+	paths := map[string]bool{}
+	for path := range a {
+		paths[path] = a[path] != b[path]
+	}
+	for path := range b {
+		paths[path] = a[path] != b[path]
+	}
+	maps.DeleteFunc(paths, func(_ string, differs bool) bool { return !differs })
+	return slices.Sorted(maps.Keys(paths))
+}
+
+// leftovers returns the temp files in the sandbox.
+func (b *sandbox) leftovers() []string {
+	var left []string
+	for path := range b.tree() {
+		if strings.HasPrefix(filepath.Base(path), ".muxi-secrets-tmp-") {
+			left = append(left, path)
+		}
+	}
+	return left
+}
+
+// nth makes the nth step of a write fail with what; it counts all steps.
+type nth struct {
+	n    int // from 1; 0: none fails
+	what error
+	seen []string
+}
+
+func (c *nth) fault(step formation.Step, path string) error {
+	c.seen = append(c.seen, fmt.Sprintf("%s %s", step, filepath.Base(path)))
+	if len(c.seen) == c.n {
+		return c.what
+	}
+	return nil
+}
+
+// isKey reports whether content is a usable .key.
+func isKey(content string) bool {
+	_, err := crypto.ParseKey([]byte(content))
+	return err == nil
+}

@@ -1,0 +1,267 @@
+package commands
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+)
+
+// session is one run of one command: the environment and what every command's
+// common flags say.
+type session struct {
+	*Env
+	doing string // the command's name
+	quiet bool   // -q: say nothing but results and errors
+	dir   string // -C DIR, or ""
+	all   bool   // --all
+	wrote bool   // files were put in place: an error after that is not "nothing was changed"
+
+	layout *gitutil.Layout    // found once; nil until asked
+	repo   gitutil.Repository // opened once; nil until asked
+	looked bool
+}
+
+func newSession(env *Env, c *cli.Context) *session {
+	s := &session{Env: env, doing: c.Command.Name}
+	// A common flag may stand before or behind the command's name.
+	for _, level := range c.Lineage() {
+		s.quiet = s.quiet || level.Bool("quiet")
+		s.all = s.all || level.Bool("all")
+		if dir := level.String("formation"); dir != "" && s.dir == "" {
+			s.dir = dir
+		}
+	}
+	return s
+}
+
+// say tells a person what was done; -q keeps it quiet.
+func (s *session) say(format string, args ...any) {
+	if !s.quiet {
+		fmt.Fprintln(s.Err, sanitize(fmt.Sprintf(format, args...)))
+	}
+}
+
+// warn tells a person about something that will bite later; -q does not hide it.
+func (s *session) warn(format string, args ...any) {
+	fmt.Fprintf(s.Err, "%s: warning: %s\n", program, sanitize(fmt.Sprintf(format, args...)))
+}
+
+// hint tells a person what to do next.
+func (s *session) hint(format string, args ...any) {
+	if !s.quiet {
+		fmt.Fprintf(s.Err, "%s: hint: %s\n", program, sanitize(fmt.Sprintf(format, args...)))
+	}
+}
+
+// start is the folder that the search for a formation starts from.
+func (s *session) start() string {
+	if s.dir == "" {
+		return s.Dir
+	}
+	if filepath.IsAbs(s.dir) {
+		return filepath.Clean(s.dir)
+	}
+	return filepath.Join(s.Dir, s.dir)
+}
+
+// show gives a path as messages have it: relative to the current folder, with
+// /; absolute where that is shorter to read.
+func (s *session) show(path string) string {
+	rel, err := filepath.Rel(s.Dir, path)
+	if err != nil || strings.Count(rel, "..") > 4 {
+		return filepath.ToSlash(path)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// showFolder is show for a folder: with / at the end, ./ for the current one.
+func (s *session) showFolder(path string) string {
+	shown := s.show(path)
+	if shown == "." {
+		return "./"
+	}
+	return strings.TrimSuffix(shown, "/") + "/"
+}
+
+// name is what a formation is called in results: its folder without the last
+// /, ./ for the current one.
+func (s *session) name(f *formation.Formation) string {
+	if shown := s.show(f.Dir); shown != "." {
+		return shown
+	}
+	return "./"
+}
+
+// repository returns the repository around the session's folder, or nil where
+// there is none: most commands work without. Nothing is started by it.
+func (s *session) repository() (gitutil.Repository, error) {
+	if s.looked {
+		return s.repo, nil
+	}
+	repo, err := gitutil.Open(s.start(), gitutil.Options{Getenv: s.Getenv})
+	var none *gitutil.NotRepositoryError
+	if errors.As(err, &none) {
+		s.looked = true
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.repo, s.looked = repo, true
+	return repo, nil
+}
+
+// where is the repository's layout without opening it; ok is false outside.
+func (s *session) where() (gitutil.Layout, bool) {
+	if s.layout == nil {
+		layout, err := gitutil.Discover(s.start(), s.Getenv)
+		if err != nil {
+			layout = gitutil.Layout{}
+		}
+		s.layout = &layout
+	}
+	return *s.layout, s.layout.CommonDir != ""
+}
+
+func (s *session) inRepository() bool {
+	_, ok := s.where()
+	return ok
+}
+
+func (s *session) close() {
+	if s.repo != nil {
+		s.repo.Close()
+	}
+}
+
+// formation finds the one formation a command is about: the folder given with
+// -C or one it lies in; else the nearest upwards; else the only one of the
+// repository. A folder given by hand is never swapped for one elsewhere.
+func (s *session) formation() (*formation.Formation, error) {
+	start := s.start()
+	if s.dir != "" {
+		if _, err := os.Stat(start); err != nil {
+			return nil, usage("cannot open folder '%s': %s", s.dir, (&formation.FileError{Err: err}).Cause()).
+				hint("name the formation's folder with -C DIR")
+		}
+	}
+	if f := formation.Above(start); f != nil {
+		return f, s.sweep(f)
+	}
+	var found []*formation.Formation
+	layout, inRepo := s.where()
+	switch {
+	case s.dir != "":
+		found = formation.Below(start)
+	case inRepo && layout.Top != "":
+		found = formation.Below(layout.Top)
+	}
+	switch len(found) {
+	case 0:
+		e := usage("no formation here: '%s' has no formation.afs (or .yaml, .yml), nor has a folder above it", s.showFolder(start))
+		if inRepo && s.dir == "" {
+			e = usage("no formation in this repository: no folder has a formation.afs (or .yaml, .yml)")
+		}
+		return nil, e.hint("go to a formation's folder, or name it with -C DIR; 'muxi new formation' makes one")
+	case 1:
+		return found[0], s.sweep(found[0])
+	}
+	e := usage("there are %d formations and none was chosen", len(found))
+	for _, f := range found {
+		e.line("%s", s.name(f))
+	}
+	return nil, e.hint("choose one with -C DIR, for example -C %s", quote(s.show(found[0].Dir)))
+}
+
+// formations is formation for commands that take --all.
+func (s *session) formations() ([]*formation.Formation, error) {
+	if !s.all {
+		f, err := s.formation()
+		if err != nil {
+			return nil, err
+		}
+		return []*formation.Formation{f}, nil
+	}
+	root := s.start()
+	if layout, ok := s.where(); ok && layout.Top != "" && s.dir == "" {
+		root = layout.Top
+	}
+	if _, err := os.Stat(root); err != nil {
+		return nil, usage("cannot open folder '%s': %s", s.dir, (&formation.FileError{Err: err}).Cause())
+	}
+	found := formation.Below(root)
+	if len(found) == 0 {
+		return nil, usage("no formation in '%s': no folder has a formation.afs (or .yaml, .yml)", s.showFolder(root)).
+			hint("'muxi new formation' makes one")
+	}
+	for _, f := range found {
+		if err := s.sweep(f); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// sweep removes what a killed command left behind.
+func (s *session) sweep(f *formation.Formation) error {
+	formation.Sweep(s.lockPath(f), f.Folders()...)
+	return nil
+}
+
+// lockPath is where writers to a formation meet. In a repository that is one
+// file for all its worktrees, out of every work tree; elsewhere one per
+// formation in the user's cache.
+func (s *session) lockPath(f *formation.Formation) string {
+	if layout, ok := s.where(); ok {
+		return filepath.Join(layout.CommonDir, "muxi-secrets", "lock")
+	}
+	dir := f.Dir
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	sum := sha256.Sum256([]byte(dir))
+	base, err := os.UserCacheDir()
+	if err != nil {
+		base = filepath.Join(os.TempDir(), fmt.Sprintf("git-muxi-secrets-%d", os.Getuid()))
+	}
+	return filepath.Join(base, "git-muxi-secrets", "locks", hex.EncodeToString(sum[:8]))
+}
+
+// defaultLockWait is how long a writer waits for another before it gives up:
+// fifty writers on a slow disk are done in less.
+const defaultLockWait = 30 * time.Second
+
+// lock makes this process the only writer to f. The caller releases it.
+func (s *session) lock(ctx context.Context, f *formation.Formation) (*formation.Lock, error) {
+	wait := defaultLockWait
+	if text := s.Getenv("GIT_MUXI_SECRETS_LOCK_TIMEOUT"); text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 {
+			return nil, usage("GIT_MUXI_SECRETS_LOCK_TIMEOUT is no duration").hint("write it like 5s or 2m")
+		}
+		wait = d
+	}
+	return formation.AcquireLock(ctx, s.lockPath(f), s.doing, wait)
+}
+
+// sorted returns a set's members in order.
+func sorted(set map[string]bool) []string {
+	list := make([]string, 0, len(set))
+	for member := range set {
+		list = append(list, member)
+	}
+	sort.Strings(list)
+	return list
+}

@@ -1,0 +1,231 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+func (r *runner) statusCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "status",
+		Usage:     "say how a formation stands: key, vault, missing and unused secrets",
+		UsageText: "[--all] [--json]",
+		Description: `   git muxi-secrets status
+
+It works without the key, with what it can see, and exits 0 whatever it finds.`,
+		Flags: []cli.Flag{jsonFlag(), allFlag()},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return s.status(c.Bool("json"))
+		}),
+	}
+}
+
+// standing is one formation in the JSON of status. The lists hold names.
+type standing struct {
+	Path       string   `json:"path"`
+	Format     string   `json:"format"` // of secrets.enc, else of .key; "" for neither
+	Key        string   `json:"key"`    // ok, missing, wrong, malformed
+	Secrets    []string `json:"secrets"`
+	References []string `json:"references"`
+	Missing    []string `json:"missing"`
+	Unused     []string `json:"unused"`
+	Template   string   `json:"template"` // current, stale, missing
+	Hooks      string   `json:"hooks"`
+	Drivers    string   `json:"drivers"`
+	Recipients []string `json:"recipients"`
+	Exposed    []string `json:"exposed"`
+	Problems   []string `json:"problems"` // what is wrong, in words
+
+	fresh    bool // neither key nor vault yet
+	key      *crypto.Key
+	survey   *formation.Survey
+	optional []string // referred to as optional alone, without a value
+}
+
+func (s *session) status(asJSON bool) error {
+	formations, err := s.formations()
+	if err != nil {
+		return err
+	}
+	all := []*standing{}
+	for _, f := range formations {
+		st, err := s.standingOf(f)
+		if err != nil {
+			return err
+		}
+		all = append(all, st)
+	}
+	if asJSON {
+		return s.printJSON(map[string]any{"formations": all})
+	}
+	for i, st := range all {
+		if i > 0 {
+			fmt.Fprintln(s.Out)
+		}
+		s.printStanding(st)
+	}
+	return nil
+}
+
+// standingOf looks at one formation. What it cannot see is a problem in the
+// result, not a failure.
+func (s *session) standingOf(f *formation.Formation) (*standing, error) {
+	st := &standing{Path: s.name(f), Key: "ok", Secrets: []string{}, References: []string{}, Missing: []string{}, Unused: []string{},
+		Hooks: "missing", Drivers: "missing", Recipients: []string{}, Exposed: []string{}, Problems: []string{}}
+	if !s.inRepository() {
+		st.Hooks, st.Drivers = "no repository", "no repository"
+	}
+	vault := st.look(s, f)
+	survey, err := f.Survey()
+	if err != nil {
+		return nil, err
+	}
+	st.survey = survey
+	st.References = append(st.References, survey.Names()...)
+	if vault != nil {
+		st.Secrets = append(st.Secrets, vault.Names()...)
+		st.Missing = append(st.Missing, absent(survey.Required(), vault)...)
+		st.Unused = append(st.Unused, unused(survey, vault)...)
+		required := map[string]bool{}
+		for _, name := range survey.Required() {
+			required[name] = true
+		}
+		for _, name := range absent(survey.Names(), vault) {
+			if !required[name] {
+				st.optional = append(st.optional, name)
+			}
+		}
+	}
+	for path, cause := range survey.Broken {
+		st.Problems = append(st.Problems, fmt.Sprintf("%s is no valid YAML: %v", s.show(f.Path(path)), cause))
+	}
+	for _, bad := range survey.Malformed {
+		st.Problems = append(st.Problems, fmt.Sprintf("%s:%d: the runtime will not replace this reference: %s", s.show(f.Path(bad.Path)), bad.Line, bad.Reason))
+	}
+	plan, err := f.PlanTemplate(survey, vault, nil)
+	if err != nil {
+		st.Template = string(formation.TemplateMissing)
+		st.Problems = append(st.Problems, s.explain(err).Lines[0])
+	} else {
+		st.Template = string(plan.State)
+	}
+	return st, nil
+}
+
+// look opens the vault as far as it goes; nil where it does not.
+func (st *standing) look(s *session, f *formation.Formation) *formation.Vault {
+	if sealed, ok, err := f.ReadSealed(); err == nil && ok {
+		if format, err := crypto.Detect(sealed); err == nil {
+			st.Format = string(format)
+		}
+	}
+	if key, err := f.ReadKey(); err == nil {
+		st.key = key
+		if st.Format == "" {
+			st.Format = string(key.Format())
+		}
+		if key.Legacy() {
+			st.Problems = append(st.Problems, "the .key is spelled as 64 hex characters, which the MUXI runtime cannot load: 'git muxi-secrets rotate' makes a proper one")
+		}
+		if info, err := os.Stat(f.Path(formation.KeyFile)); err == nil && formation.ReadableByOthers(info) {
+			st.Problems = append(st.Problems, fmt.Sprintf("others on this machine can read .key: 'chmod 600 %s'", quote(s.show(f.Path(formation.KeyFile)))))
+		}
+	}
+	opened, err := f.Open()
+	var none *formation.NoKeyError
+	if errors.As(err, &none) && !none.Vault && none.Link == "" {
+		st.Key = "missing"
+		st.fresh = true
+		return formation.NewVault() // nothing was set up yet: nothing is stored
+	}
+	if err == nil {
+		if opened.Key.Format() == crypto.Age {
+			st.Problems = append(st.Problems, "today's MUXI runtime reads only fernet; this formation is sealed with age")
+		}
+		return opened.Vault
+	}
+	st.Key = keyState(err)
+	e := s.explain(err)
+	st.Problems = append(st.Problems, e.Lines[0])
+	return nil
+}
+
+// keyState is the word of the contract for why a formation does not open.
+func keyState(err error) string {
+	var missing *formation.NoKeyError
+	var malformed *formation.KeyError
+	switch {
+	case errors.As(err, &missing):
+		return "missing"
+	case errors.As(err, &malformed):
+		return "malformed"
+	case crypto.ReasonOf(err) == crypto.WrongKey:
+		return "wrong"
+	}
+	var file *formation.FileError
+	if errors.As(err, &file) && filepath.Base(file.Path) == formation.KeyFile {
+		return "missing" // there, but not for this user
+	}
+	return "ok" // the vault is at fault; the problem says how
+}
+
+func (s *session) printStanding(st *standing) {
+	row := func(label, format string, args ...any) {
+		fmt.Fprintf(s.Out, "  %-11s %s\n", label, sanitize(fmt.Sprintf(format, args...)))
+	}
+	fmt.Fprintf(s.Out, "%s\n", sanitize(st.Path))
+	switch {
+	case st.fresh:
+		row("key", "none yet")
+	case st.key != nil:
+		row("key", "%s (%s %s)", st.Key, st.key.Format(), st.key.Fingerprint())
+	default:
+		row("key", "%s", st.Key)
+	}
+	row("format", "%s", orNone(st.Format))
+	row("secrets", "%d stored, %d referred to", len(st.Secrets), len(st.References))
+	row("missing", "%s", namesOrNone(st.Missing))
+	if len(st.optional) > 0 {
+		row("optional", "%s (no value; today's runtime leaves the text as it is)", strings.Join(st.optional, ", "))
+	}
+	row("unused", "%s", namesOrNone(st.Unused))
+	row("template", "%s", st.Template)
+	for _, problem := range st.Problems {
+		row("problem", "%s", problem)
+	}
+	if st.fresh {
+		s.hint("'%s init' or the first '%s add NAME' makes the key", program, program)
+	}
+	if len(st.Missing) > 0 {
+		s.hint("'%s setup' asks for what is missing", program)
+	}
+	if st.Template != string(formation.TemplateCurrent) {
+		s.hint("'%s sync' brings the template up to date", program)
+	}
+}
+
+func orNone(text string) string {
+	if text == "" {
+		return "none yet"
+	}
+	return text
+}
+
+func namesOrNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,108 @@
+package tty
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// Reasons for which a question has no answer; test with errors.Is.
+var (
+	// ErrNoTerminal: this process has no controlling terminal, is in its background, or the
+	// terminal hung up.
+	ErrNoTerminal = errors.New("no terminal")
+	// ErrInterrupted: Ctrl-C, Ctrl-\, a terminating signal or the end of the context came while
+	// asking. The terminal is as it was before.
+	ErrInterrupted = errors.New("interrupted")
+	// ErrEOF: Ctrl-D on an empty line.
+	ErrEOF = errors.New("end of input")
+)
+
+// TooLongError says that an answer was longer than Limit bytes. The whole line was read and dropped,
+// so nothing of it reaches the next prompt or the shell. Ask returns it by value.
+type TooLongError struct{ Limit int }
+
+func (e TooLongError) Error() string {
+	return fmt.Sprintf("input is longer than %d bytes", e.Limit)
+}
+
+const defaultMaxBytes = 1 << 20
+
+// Options of one question.
+type Options struct {
+	// Hidden shows nothing of the answer, not even its length.
+	Hidden bool
+	// MaxBytes is the longest answer accepted, in bytes; 1 MiB when 0.
+	MaxBytes int
+}
+
+// Terminal is the controlling terminal of this process. Its methods may be called from any
+// goroutine, one at a time: each waits for the one before it.
+type Terminal struct {
+	mu  sync.Mutex
+	dev *device // nil once closed
+	// Both outlive a question, since a line may end inside a paste.
+	dec    decoder
+	unread []byte
+}
+
+// Open opens the controlling terminal. It changes no mode. The error wraps [ErrNoTerminal].
+func Open() (*Terminal, error) {
+	dev, err := openDevice()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoTerminal, err)
+	}
+	if err := dev.ours(); err != nil {
+		_ = dev.close()
+		return nil, err
+	}
+	return &Terminal{dev: dev}, nil
+}
+
+// Ask prints prompt as it is, reads one line and returns it without its end. It returns
+// [ErrInterrupted], [ErrEOF], an error that wraps [ErrNoTerminal], or a [TooLongError]; whichever
+// it is, the modes of the terminal are as they were.
+func (t *Terminal) Ask(ctx context.Context, prompt string, opt Options) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dev == nil {
+		return "", fmt.Errorf("%w: closed", ErrNoTerminal)
+	}
+	if opt.MaxBytes <= 0 {
+		opt.MaxBytes = defaultMaxBytes
+	}
+	return t.ask(ctx, prompt, opt)
+}
+
+// Print writes s and a line end to the terminal; from the background, or after Close, nothing. A
+// terminal that is gone is no error here: the next Ask reports it.
+func (t *Terminal) Print(s string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dev == nil || t.dev.ours() != nil {
+		return
+	}
+	for out := []byte(s + lineEnd); len(out) > 0; {
+		n, err := t.dev.write(out)
+		out = out[n:]
+		if errors.Is(err, errWouldBlock) {
+			<-t.dev.ready(forWriting)
+		} else if err != nil {
+			return
+		}
+	}
+}
+
+// Close lets go of the terminal. Closing twice is no error.
+func (t *Terminal) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dev == nil {
+		return nil
+	}
+	dev := t.dev
+	t.dev = nil
+	clear(t.unread)
+	return dev.close()
+}

@@ -1,0 +1,258 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+// attributeLines are what .gitattributes says about a formation's files: which
+// drivers show and merge them, and that no line ending in them may change.
+var attributeLines = [...]struct{ file, attributes string }{
+	{formation.VaultFile, "diff=muxi-secrets merge=muxi-secrets -text"},
+	{formation.TemplateFile, "merge=muxi-secrets-template"},
+}
+
+// writing is a formation opened for a change: locked, with its key and vault,
+// and a batch that takes every file that is to change.
+type writing struct {
+	*formation.Opened
+	s     *session
+	lock  *formation.Lock
+	batch *formation.Batch
+	fresh bool     // this run makes the key
+	done  []string // what to say once the batch is committed
+
+	// editTemplate, where not nil, changes the template before it is regenerated.
+	editTemplate func(*formation.Template)
+
+	// After save: what the formation's files refer to, and what the template
+	// was and became.
+	survey *formation.Survey
+	plan   *formation.TemplatePlan
+}
+
+// existing is the format to give openToWrite where no key may be made.
+const existing crypto.Format = ""
+
+// openToWrite locks the formation and opens it. Where neither .key nor
+// secrets.enc is there yet, a new key of that format joins the batch. A missing
+// .key beside a secrets.enc is an error and changes nothing. The caller closes
+// it.
+func (s *session) openToWrite(ctx context.Context, f *formation.Formation, format crypto.Format) (*writing, error) {
+	return s.lockToWrite(ctx, f, func(w *writing) error { return w.open(f, format) })
+}
+
+// lockToWrite locks the formation, has it opened, and starts the batch with
+// git's part and the key, if that is new.
+func (s *session) lockToWrite(ctx context.Context, f *formation.Formation, open func(*writing) error) (*writing, error) {
+	lock, err := s.lock(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	w := &writing{s: s, lock: lock, batch: s.Files.BatchIn(f.Dir)}
+	if err = open(w); err == nil {
+		err = w.begin(ctx)
+	}
+	if err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *writing) open(f *formation.Formation, format crypto.Format) error {
+	opened, err := w.s.openOrFresh(f, format)
+	if err != nil {
+		return err
+	}
+	w.Opened = opened.Opened
+	w.fresh = opened.fresh
+	return nil
+}
+
+func (w *writing) begin(ctx context.Context) error {
+	// Git learns to ignore the key before there is one to ignore.
+	if err := w.tellGit(ctx); err != nil {
+		return err
+	}
+	if !w.fresh {
+		return nil
+	}
+	w.done = append(w.done, fmt.Sprintf("Made %s (keep a copy in a safe place: without it the secrets are lost)", w.s.show(w.Path(formation.KeyFile))))
+	return w.batch.Create(w.Path(formation.KeyFile), w.Key.File(), 0o600)
+}
+
+// freshOrOpened is an opened formation; fresh says that its key exists only in
+// memory so far.
+type freshOrOpened struct {
+	*formation.Opened
+	fresh bool
+}
+
+// openOrFresh opens a formation. One that has neither .key nor secrets.enc gets
+// a new key, in memory.
+func (s *session) openOrFresh(f *formation.Formation, format crypto.Format) (freshOrOpened, error) {
+	opened, err := f.Open()
+	var missing *formation.NoKeyError
+	if format == existing || !errors.As(err, &missing) || missing.Vault || missing.Link != "" {
+		return freshOrOpened{opened, false}, err
+	}
+	key, err := crypto.GenerateKey(format)
+	if err != nil {
+		return freshOrOpened{}, err
+	}
+	return freshOrOpened{&formation.Opened{Formation: f, Key: key, Vault: formation.NewVault()}, true}, nil
+}
+
+func (w *writing) close() {
+	w.batch.Discard()
+	w.lock.Release()
+}
+
+// save brings the template along, seals the vault if it changed, and puts
+// everything in place. It reports whether secrets.enc changed.
+//
+// The template goes first: killed between the two, the command can be run
+// again and finishes, where a second delete would find nothing to delete.
+func (w *writing) save() (bool, error) {
+	survey, err := w.Survey()
+	if err != nil {
+		return false, err
+	}
+	w.survey = survey
+	plan, err := w.PlanTemplate(survey, w.Vault, w.editTemplate)
+	if err != nil {
+		return false, err
+	}
+	w.plan = plan
+	if _, err := plan.Apply(w.batch); err != nil {
+		return false, err
+	}
+	sealed, err := w.Save(w.batch)
+	if err != nil {
+		return false, err
+	}
+	return sealed, w.commit()
+}
+
+// commit puts everything in the batch in place, and says so.
+func (w *writing) commit() error {
+	changes := w.batch.Len() > 0
+	if err := w.batch.Commit(); err != nil {
+		return err
+	}
+	w.s.wrote = w.s.wrote || changes
+	for _, line := range w.done {
+		w.s.say("%s", line)
+	}
+	if w.fresh && !w.s.inRepository() {
+		w.s.say("Not in a git repository: nothing here keeps %s from being shared; after 'git init', run '%s init' again",
+			w.s.show(w.Path(formation.KeyFile)), program)
+	}
+	return nil
+}
+
+// tellGit adds to the batch what .gitignore and .gitattributes lack, by git's
+// own word. Outside a repository there is nothing to do.
+func (w *writing) tellGit(ctx context.Context) error {
+	repo, err := w.s.repository()
+	if err != nil || repo == nil {
+		return err
+	}
+	ignored, err := repo.Ignored(ctx, []string{w.Path(formation.KeyFile)})
+	if err != nil {
+		return err
+	}
+	if !ignored[0] {
+		if err := w.addLines(".gitignore", formation.KeyFile); err != nil {
+			return err
+		}
+	}
+	var paths []string
+	for _, line := range attributeLines {
+		paths = append(paths, w.Path(line.file))
+	}
+	set, err := repo.Attributes(ctx, paths, []string{"diff", "merge", "text"})
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for i, line := range attributeLines {
+		if !hasAttributes(set[i], line.attributes) {
+			missing = append(missing, line.file+" "+line.attributes)
+		}
+	}
+	return w.addLines(".gitattributes", missing...)
+}
+
+// hasAttributes reports whether git already gives the attributes of a line.
+func hasAttributes(have map[string]string, line string) bool {
+	for _, want := range strings.Fields(line) {
+		name, value, assigned := strings.Cut(want, "=")
+		switch {
+		case assigned && have[name] != value:
+			return false
+		case strings.HasPrefix(want, "-") && have[want[1:]] != "unset":
+			return false
+		}
+	}
+	return true
+}
+
+// addLines appends lines that a git file of the formation does not have yet,
+// in the file's own line endings.
+func (w *writing) addLines(name string, lines ...string) error {
+	path := w.Path(name)
+	content, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &formation.FileError{Op: "read", Path: path, Err: err}
+	}
+	ending := "\n"
+	if strings.Contains(string(content), "\r\n") {
+		ending = "\r\n"
+	}
+	have := map[string]bool{}
+	for _, line := range strings.Split(string(content), "\n") {
+		have[strings.TrimRight(line, "\r")] = true
+	}
+	text := string(content)
+	for _, line := range lines {
+		if have[line] {
+			// A line behind it takes it back: a person's word, not ours to undo.
+			w.s.warn("%s has '%s', but git follows a later line that says otherwise", w.s.show(path), line)
+			continue
+		}
+		if text != "" && !strings.HasSuffix(text, "\n") {
+			text += ending
+		}
+		text += line + ending
+		w.done = append(w.done, fmt.Sprintf("Added '%s' to %s", line, w.s.show(path)))
+	}
+	if text == string(content) {
+		return nil
+	}
+	return w.batch.Replace(path, []byte(text), formation.ModeOf(path, 0o644))
+}
+
+// at joins a path a person gave to the current folder.
+func (s *session) at(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(s.Dir, path)
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}

@@ -1,0 +1,358 @@
+package formation
+
+import (
+	"bytes"
+	"fmt"
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+// Reference is one place in a formation's files that stands for a secret.
+type Reference struct {
+	Name     string // the name in the vault, normalised
+	Spelled  string // the name as the file has it
+	Path     string // from the formation's folder, with /
+	Line     int    // 1-based, of the ${{
+	Column   int    // 1-based, in characters
+	Optional bool   // ${{ secrets.X || '' }}: may have no value
+	User     bool   // ${{ user.credentials.x }}
+	// Live says that the runtime replaces it: spelled in capitals, no ||.
+	Live bool
+	// start and end are the byte offsets of Spelled in the file; 0, 0 where
+	// the YAML spells it with escapes, so that no bytes can be swapped.
+	start, end int
+}
+
+// Malformed is text that was meant as a reference and that nobody replaces.
+type Malformed struct {
+	Path         string
+	Line, Column int
+	Reason       string
+}
+
+// References is what one file refers to.
+type References struct {
+	References []Reference
+	Malformed  []Malformed
+	// Broken is why the file could not be parsed as YAML; its references were
+	// then looked for line by line.
+	Broken error
+}
+
+// userCredentials is the prefix of the secrets that ${{ user.credentials.x }}
+// stands for.
+const userCredentials = "USER_CREDENTIALS_"
+
+// secretName is the vault's name for a spelled one.
+func secretName(spelled string, user bool) string {
+	if user {
+		return Normalize(userCredentials + spelled)
+	}
+	return Normalize(spelled)
+}
+
+// fileKind says how a file of a formation is searched for references.
+type fileKind int
+
+const (
+	noReferences fileKind = iota
+	yamlFile              // string values only: never keys, never comments
+	textFile              // everywhere
+)
+
+// kindOf judges a path below the formation's folder, with /. The places are
+// those of MUXI's documentation and of its runtime's in-use check.
+func kindOf(path string) fileKind {
+	folders := strings.Split(path, "/")
+	base := folders[len(folders)-1]
+	folders = folders[:len(folders)-1]
+	for _, folder := range folders {
+		if skipFolder(folder) {
+			return noReferences
+		}
+	}
+	if IsYAMLName(base) {
+		return yamlFile
+	}
+	if len(folders) == 0 {
+		return noReferences
+	}
+	switch folders[0] {
+	case "sops", "triggers":
+		if strings.HasSuffix(base, ".md") {
+			return textFile
+		}
+	case "skills", "knowledge":
+		return textFile
+	}
+	return noReferences
+}
+
+// IsYAMLName reports whether a file of this name is YAML that the MUXI runtime
+// may load.
+func IsYAMLName(base string) bool {
+	for _, ending := range [...]string{".afs", ".yaml", ".yml"} {
+		if strings.HasSuffix(base, ending) {
+			return true
+		}
+	}
+	return false
+}
+
+// MayRefer reports whether the file at path (below a formation's folder, with
+// /) is one in which references are looked for.
+func MayRefer(path string) bool { return kindOf(path) != noReferences }
+
+// ReferencesIn finds what the file at path (below the formation's folder, with
+// /) refers to. It works on bytes alone, so that a staged or committed version
+// can be judged as well as the one on disk.
+func ReferencesIn(path string, content []byte) References {
+	var found References
+	switch kindOf(path) {
+	case yamlFile:
+		found = referencesInYAML(content)
+	case textFile:
+		if !IsBinary(content) {
+			found = referencesInText(content)
+		}
+	}
+	for i := range found.References {
+		found.References[i].Path = path
+	}
+	for i := range found.Malformed {
+		found.Malformed[i].Path = path
+	}
+	return found
+}
+
+// IsBinary judges as git does: by a NUL among the first 8,000 bytes.
+func IsBinary(content []byte) bool {
+	return bytes.IndexByte(content[:min(len(content), 8000)], 0) >= 0
+}
+
+func referencesInText(content []byte) References {
+	var found References
+	text := string(content)
+	where := newPositions(text)
+	for _, e := range expressions(text) {
+		line, column := where.of(e.start)
+		if e.malformed != "" {
+			found.Malformed = append(found.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
+			continue
+		}
+		for _, t := range e.terms {
+			found.add(newReference(text, e, t, line, column))
+		}
+	}
+	return found
+}
+
+func newReference(text string, e expression, t term, line, column int) Reference {
+	spelled := text[t.start:t.end]
+	return Reference{
+		Name: secretName(spelled, t.user), Spelled: spelled, Line: line, Column: column,
+		Optional: e.optional, User: t.user, Live: t.exact && !e.optional, start: t.start, end: t.end,
+	}
+}
+
+// add takes a reference; one whose name normalises to nothing is malformed.
+func (r *References) add(ref Reference) {
+	if ref.Name == "" {
+		r.Malformed = append(r.Malformed, Malformed{Line: ref.Line, Column: ref.Column, Reason: "its name has no letter or digit"})
+		return
+	}
+	r.References = append(r.References, ref)
+}
+
+// referencesInYAML finds the references in string values. Which of the
+// expressions in the bytes are such values, and not comments, keys or the
+// inside of something else, only a YAML parser can tell; so each name is
+// swapped for a mark of its own, the file is parsed once, and the marks that
+// come back inside values are the references, with their exact bytes known.
+func referencesInYAML(content []byte) References {
+	if !bytes.Contains(content, []byte("${{")) && !mayHideExpression(content) {
+		return References{}
+	}
+	text := string(content)
+	raw := expressions(text)
+	prefix := unusedMark(text)
+	var marked strings.Builder
+	var candidates []candidate
+	at := 0
+	for _, e := range raw {
+		for _, t := range e.terms {
+			marked.WriteString(text[at:t.start])
+			fmt.Fprintf(&marked, "%s%dX", prefix, len(candidates))
+			at = t.end
+			candidates = append(candidates, candidate{e, t})
+		}
+	}
+	marked.WriteString(text[at:])
+
+	var found References
+	where := newPositions(text)
+	err := scalars([]byte(marked.String()), func(s scalar) {
+		if !strings.Contains(s.value, "${{") {
+			return
+		}
+		for _, e := range expressions(s.value) {
+			found.fromValue(s, e, text, prefix, candidates, where)
+		}
+	})
+	if err != nil {
+		found = referencesByLine(text, raw, where)
+		found.Broken = err
+	}
+	sort.SliceStable(found.References, func(i, j int) bool {
+		a, b := found.References[i], found.References[j]
+		if a.Line != b.Line {
+			return a.Line < b.Line
+		}
+		return a.Column < b.Column
+	})
+	return found
+}
+
+// candidate is a name in the bytes of a YAML file that may be a reference.
+type candidate struct {
+	e expression
+	t term
+}
+
+// fromValue takes one expression e out of the parsed scalar s.
+func (r *References) fromValue(s scalar, e expression, text, prefix string, candidates []candidate, where *positions) {
+	line, column := s.line, s.column
+	if e.malformed != "" {
+		// Only the text around it can tell where it stands in the file.
+		if at := strings.Index(text, s.value[e.start:e.end]); at >= 0 {
+			line, column = where.of(at)
+		}
+		r.Malformed = append(r.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
+		return
+	}
+	for _, t := range e.terms {
+		spelled := s.value[t.start:t.end]
+		ref := Reference{Spelled: spelled, Line: line, Column: column, Optional: e.optional, User: t.user, Live: t.exact && !e.optional}
+		if i, ok := markIndex(spelled, prefix, len(candidates)); ok {
+			c := candidates[i]
+			ref.start, ref.end = c.t.start, c.t.end
+			ref.Spelled = text[ref.start:ref.end]
+			ref.Line, ref.Column = where.of(c.e.start)
+			ref.Live = c.t.exact && !e.optional
+		}
+		ref.Name = secretName(ref.Spelled, ref.User)
+		if s.key {
+			r.Malformed = append(r.Malformed, Malformed{Line: ref.Line, Column: ref.Column, Reason: "it stands in a key, where the runtime replaces nothing"})
+			continue
+		}
+		r.add(ref)
+	}
+}
+
+// mayHideExpression reports whether a double-quoted string might spell ${{
+// with escapes, which only the parser undoes.
+func mayHideExpression(content []byte) bool {
+	return bytes.IndexByte(content, '\\') >= 0 &&
+		(bytes.Contains(content, []byte(`\x`)) || bytes.Contains(content, []byte(`\u`)) ||
+			bytes.Contains(content, []byte(`\U`)) || bytes.Contains(content, []byte("\\\n")) || bytes.Contains(content, []byte("\\\r\n")))
+}
+
+// unusedMark returns a run of capitals that does not occur in text.
+func unusedMark(text string) string {
+	mark := "MUXIREF"
+	for strings.Contains(text, mark) {
+		mark += "Q"
+	}
+	return mark
+}
+
+// markIndex undoes the mark made of prefix, a number below n, and X.
+func markIndex(spelled, prefix string, n int) (int, bool) {
+	digits, ok := strings.CutPrefix(spelled, prefix)
+	if !ok {
+		return 0, false
+	}
+	digits, ok = strings.CutSuffix(digits, "X")
+	if !ok || digits == "" {
+		return 0, false
+	}
+	index := 0
+	for _, c := range digits {
+		if c < '0' || c > '9' || index > n {
+			return 0, false
+		}
+		index = index*10 + int(c-'0')
+	}
+	return index, index < n
+}
+
+// referencesByLine is the look that a file which is no YAML still gets: every
+// expression that no # hides. Seeing too many keeps a secret that is in use
+// from being deleted.
+func referencesByLine(text string, raw []expression, where *positions) References {
+	var found References
+	for _, e := range raw {
+		begin := strings.LastIndexByte(text[:e.start], '\n') + 1
+		if inComment(text[begin:e.start]) {
+			continue
+		}
+		line, column := where.of(e.start)
+		if e.malformed != "" {
+			found.Malformed = append(found.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
+		}
+		for _, t := range e.terms {
+			found.add(newReference(text, e, t, line, column))
+		}
+	}
+	return found
+}
+
+// inComment reports whether the text that follows before on its line is in a
+// YAML comment: a # at the start or behind white space, outside quotes.
+func inComment(before string) bool {
+	var quote byte
+	for i := 0; i < len(before); i++ {
+		c := before[i]
+		switch {
+		case quote != 0:
+			if c == '\\' && quote == '"' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			if i == 0 || strings.IndexByte(" \t[{,:-", before[i-1]) >= 0 {
+				quote = c
+			}
+		case c == '#' && (i == 0 || before[i-1] == ' ' || before[i-1] == '\t'):
+			return true
+		}
+	}
+	return false
+}
+
+// positions turns byte offsets of a text, asked for in any order, into lines
+// and columns.
+type positions struct {
+	text  string
+	lines []int // offsets of line starts
+}
+
+func newPositions(text string) *positions {
+	p := &positions{text: text, lines: []int{0}}
+	for at := 0; ; {
+		next := strings.IndexByte(text[at:], '\n')
+		if next < 0 {
+			return p
+		}
+		at += next + 1
+		p.lines = append(p.lines, at)
+	}
+}
+
+func (p *positions) of(offset int) (line, column int) {
+	line = sort.SearchInts(p.lines, offset+1)
+	start := p.lines[line-1]
+	return line, utf8.RuneCountInString(p.text[start:offset]) + 1
+}

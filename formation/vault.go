@@ -1,0 +1,279 @@
+package formation
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Vault is the plaintext of secrets.enc: names and their values. It holds
+// secrets, so it never prints itself.
+type Vault struct {
+	entries map[string]entry
+}
+
+// entry is one value: a string, or the JSON of anything else, kept as it is.
+type entry struct {
+	value string
+	raw   json.RawMessage // set when the value is no string that UTF-8 can hold
+}
+
+// String keeps values out of logs and test failures.
+func (v *Vault) String() string { return fmt.Sprintf("vault of %d secrets", len(v.entries)) }
+
+// GoString keeps values out of %#v.
+func (v *Vault) GoString() string { return v.String() }
+
+// NewVault returns an empty vault.
+func NewVault() *Vault { return &Vault{entries: map[string]entry{}} }
+
+// ContentError says that a vault opened and holds something else than a JSON
+// object of names and values.
+type ContentError struct{ Reason string }
+
+func (e *ContentError) Error() string { return e.Reason }
+
+// ErrNotText is a stored value that is no text: a number, a list, or a string
+// with half a surrogate pair, as older tools could write.
+var ErrNotText = errors.New("the stored value is not a text")
+
+// DecodeVault reads a vault's plaintext as Python's json.loads does: UTF-8
+// without a BOM, of a name that comes twice the last value counts. Values that
+// are no strings are kept byte for byte.
+func DecodeVault(plaintext []byte) (*Vault, error) {
+	if !utf8.Valid(plaintext) {
+		return nil, &ContentError{"it holds bytes that are not UTF-8"}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(plaintext))
+	token, err := decoder.Token()
+	if err != nil {
+		return nil, &ContentError{"it does not hold JSON"}
+	}
+	if token != json.Delim('{') {
+		return nil, &ContentError{"it does not hold a JSON object of names and values"}
+	}
+	v := NewVault()
+	for decoder.More() {
+		// A name is a string token; half a surrogate pair in one becomes U+FFFD.
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, &ContentError{"its JSON is damaged"}
+		}
+		name, _ := token.(string)
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err != nil {
+			return nil, &ContentError{"its JSON is damaged"}
+		}
+		v.entries[name] = decodeEntry(raw)
+	}
+	if _, err := decoder.Token(); err != nil {
+		return nil, &ContentError{"its JSON is damaged"}
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, &ContentError{"something follows its JSON"}
+	}
+	return v, nil
+}
+
+func decodeEntry(raw json.RawMessage) entry {
+	if len(raw) == 0 || raw[0] != '"' || hasLoneSurrogate(raw) {
+		return entry{raw: bytes.Clone(raw)}
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return entry{value: string(raw[1 : len(raw)-1])}
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		return entry{raw: bytes.Clone(raw)}
+	}
+	return entry{value: s}
+}
+
+// hasLoneSurrogate reports whether a JSON string spells half a surrogate pair
+// (\ud800), which Python keeps and which no UTF-8 can hold.
+func hasLoneSurrogate(raw []byte) bool {
+	for i := 0; i+5 < len(raw); i++ {
+		if raw[i] != '\\' {
+			continue
+		}
+		if raw[i+1] != 'u' {
+			i++
+			continue
+		}
+		high, ok := hex4(raw[i+2:])
+		if !ok || !utf16.IsSurrogate(high) {
+			i += 5
+			continue
+		}
+		if i+11 >= len(raw) || raw[i+6] != '\\' || raw[i+7] != 'u' {
+			return true
+		}
+		low, ok := hex4(raw[i+8:])
+		if !ok || utf16.DecodeRune(high, low) == utf8.RuneError {
+			return true
+		}
+		i += 11
+	}
+	return false
+}
+
+func hex4(b []byte) (rune, bool) {
+	var r rune
+	if len(b) < 4 {
+		return 0, false
+	}
+	for _, c := range b[:4] {
+		switch {
+		case c >= '0' && c <= '9':
+			r = r<<4 | rune(c-'0')
+		case c|0x20 >= 'a' && c|0x20 <= 'f':
+			r = r<<4 | rune(c|0x20-'a'+10)
+		default:
+			return 0, false
+		}
+	}
+	return r, true
+}
+
+// Encode returns the vault's plaintext: the bytes of Python's
+// json.dumps(vault, indent=2, sort_keys=True), which is ASCII throughout.
+func (v *Vault) Encode() []byte {
+	names := v.Names()
+	if len(names) == 0 {
+		return []byte("{}")
+	}
+	var b bytes.Buffer
+	b.WriteString("{\n")
+	for i, name := range names {
+		if i > 0 {
+			b.WriteString(",\n")
+		}
+		b.WriteString("  ")
+		writeJSONString(&b, name)
+		b.WriteString(": ")
+		if e := v.entries[name]; e.raw != nil {
+			b.Write(e.raw)
+		} else {
+			writeJSONString(&b, e.value)
+		}
+	}
+	b.WriteString("\n}")
+	return b.Bytes()
+}
+
+// writeJSONString writes s as Python's json does with ensure_ascii.
+func writeJSONString(b *bytes.Buffer, s string) {
+	const hex = "0123456789abcdef"
+	escape := func(r rune) {
+		b.WriteString(`\u`)
+		for shift := 12; shift >= 0; shift -= 4 {
+			b.WriteByte(hex[r>>shift&0xf])
+		}
+	}
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteByte(byte(r))
+		case r >= ' ' && r <= '~':
+			b.WriteByte(byte(r))
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\r':
+			b.WriteString(`\r`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case r == '\b':
+			b.WriteString(`\b`)
+		case r == '\f':
+			b.WriteString(`\f`)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			escape(high)
+			escape(low)
+		default:
+			escape(r)
+		}
+	}
+	b.WriteByte('"')
+}
+
+// Names returns the stored names, sorted by code point.
+func (v *Vault) Names() []string {
+	names := make([]string, 0, len(v.entries))
+	for name := range v.entries {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Len is the number of stored secrets.
+func (v *Vault) Len() int { return len(v.entries) }
+
+// Has reports whether name, exactly so spelled, is stored.
+func (v *Vault) Has(name string) bool {
+	_, ok := v.entries[name]
+	return ok
+}
+
+// Find returns the stored name that a person's spelling means: the very name,
+// else the normalised one.
+func (v *Vault) Find(spelled string) (string, bool) {
+	if v.Has(spelled) {
+		return spelled, true
+	}
+	name := Normalize(spelled)
+	return name, v.Has(name)
+}
+
+// Get returns the value stored under name; ok is false where there is none.
+// A value that is no text is ErrNotText.
+func (v *Vault) Get(name string) (value string, ok bool, err error) {
+	e, ok := v.entries[name]
+	if !ok {
+		return "", false, nil
+	}
+	if e.raw != nil {
+		return "", true, ErrNotText
+	}
+	return e.value, true, nil
+}
+
+// Set stores a value, which must be valid UTF-8, and reports whether that
+// changed anything.
+func (v *Vault) Set(name, value string) bool {
+	if e, ok := v.entries[name]; ok && e.raw == nil && e.value == value {
+		return false
+	}
+	v.entries[name] = entry{value: strings.Clone(value)}
+	return true
+}
+
+// Delete removes a name and reports whether it was there.
+func (v *Vault) Delete(name string) bool {
+	had := v.Has(name)
+	delete(v.entries, name)
+	return had
+}
+
+// Copy stores under to whatever from holds, of any JSON type.
+func (v *Vault) Copy(from, to string) {
+	if e, ok := v.entries[from]; ok {
+		v.entries[to] = e
+	}
+}
+
+// Same reports whether two names are both stored and hold equal values.
+func (v *Vault) Same(a, b string) bool {
+	x, okA := v.entries[a]
+	y, okB := v.entries[b]
+	return okA && okB && x.value == y.value && bytes.Equal(x.raw, y.raw)
+}

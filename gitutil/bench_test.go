@@ -1,0 +1,153 @@
+package gitutil
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// benchRepo makes a repository from a fast-import stream: files at first, then
+// commits that change three of them each.
+func benchRepo(b *testing.B, files, commits int) *testRepo {
+	b.Helper()
+	needGit(b)
+	home := resolve(b.TempDir())
+	r := &testRepo{dir: filepath.Join(home, "repo"), env: testEnv(home)}
+	run := func(stdin io.Reader, args ...string) {
+		b.Helper()
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.Env, cmd.Stdin = r.dir, r.env, stdin
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	run(nil, "init", "-q", "-b", "main")
+	random := rand.New(rand.NewSource(1))
+	words := strings.Fields("agent memory server model config token budget limit retry timeout cache index worker queue stream header")
+	text := func() string {
+		var s strings.Builder
+		for s.Len() < 2000 {
+			fmt.Fprintf(&s, "%s_%s: %d\n", words[random.Intn(len(words))], words[random.Intn(len(words))], random.Intn(100000))
+		}
+		return s.String()
+	}
+	var stream bytes.Buffer
+	put := func(i int) {
+		s := text()
+		fmt.Fprintf(&stream, "M 100644 inline src/pkg%03d/mod%02d/file%05d.yaml\ndata %d\n%s\n", i/250, i/25%10, i, len(s), s)
+	}
+	for c := range commits + 1 {
+		message := fmt.Sprintf("change %d", c)
+		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter bench <bench@example.com> %d +0000\ndata %d\n%s\n", 1700000000+60*c, len(message), message)
+		if c == 0 {
+			for i := range files {
+				put(i)
+			}
+			continue
+		}
+		for range 3 {
+			put(random.Intn(files))
+		}
+	}
+	run(&stream, "fast-import", "--quiet")
+	run(nil, "reset", "-q", "--hard", "main")
+	run(nil, "repack", "-adq")
+	return r
+}
+
+func benchStaged(b *testing.B, files, staged int) {
+	r := benchRepo(b, files, 0)
+	for i := range staged {
+		name := filepath.Join(r.dir, fmt.Sprintf("src/pkg%03d/mod%02d/file%05d.yaml", i/250, i/25%10, i))
+		if err := os.WriteFile(name, fmt.Appendf(nil, "staged: %d\n", i), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	cmd := exec.Command("git", "add", "-u")
+	cmd.Dir, cmd.Env = r.dir, r.env
+	if err := cmd.Run(); err != nil {
+		b.Fatal(err)
+	}
+	b.Run("floor", func(b *testing.B) {
+		for b.Loop() {
+			list := exec.Command("git", "diff-index", "--cached", "--raw", "-z", "HEAD")
+			list.Dir, list.Env = r.dir, r.env
+			out, err := list.Output()
+			if err != nil {
+				b.Fatal(err)
+			}
+			var ids bytes.Buffer
+			for field := range bytes.SplitSeq(out, []byte{0}) {
+				if columns := bytes.Fields(field); len(columns) == 5 {
+					fmt.Fprintf(&ids, "%s\n", columns[3])
+				}
+			}
+			cat := exec.Command("git", "cat-file", "--batch")
+			cat.Dir, cat.Env, cat.Stdin = r.dir, r.env, &ids
+			if err := cat.Run(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, backend := range []string{"git", "go-git"} {
+		b.Run(backend, func(b *testing.B) {
+			for b.Loop() {
+				repo, err := r.open(backend)
+				if err != nil {
+					b.Fatal(err)
+				}
+				n := 0
+				err = repo.Staged(context.Background(), StagedOptions{}, Visitor{Blob: func(*Blob) error { n++; return nil }})
+				if err != nil || n != staged {
+					b.Fatalf("%d blobs, %v", n, err)
+				}
+				repo.Close()
+			}
+		})
+	}
+}
+
+func BenchmarkStagedSmall(b *testing.B) { benchStaged(b, 20, 1) }
+func BenchmarkStagedBig(b *testing.B)   { benchStaged(b, 50000, 10) }
+
+func BenchmarkHistory(b *testing.B) {
+	r := benchRepo(b, 500, 5000)
+	b.Run("floor", func(b *testing.B) {
+		for b.Loop() {
+			cmd := exec.Command("git", "cat-file", "--batch-all-objects", "--batch", "--unordered")
+			cmd.Dir, cmd.Env = r.dir, r.env
+			if err := cmd.Run(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	for _, backend := range []string{"git", "go-git"} {
+		b.Run(backend, func(b *testing.B) {
+			for b.Loop() {
+				repo, err := r.open(backend)
+				if err != nil {
+					b.Fatal(err)
+				}
+				commits, blobs := 0, 0
+				err = repo.History(context.Background(), Visitor{
+					Commit: func(*Commit) error { commits++; return nil },
+					Blob:   func(*Blob) error { blobs++; return nil },
+				})
+				if err != nil || commits != 5001 || blobs < 15000 {
+					b.Fatalf("%d commits, %d blobs, %v", commits, blobs, err)
+				}
+				repo.Close()
+			}
+		})
+	}
+}

@@ -1,0 +1,106 @@
+package gitutil
+
+import "encoding/hex"
+
+// Mode is the kind of an entry as git stores it. Only these three kinds have
+// content of their own; folders and submodules are never visited.
+type Mode uint32
+
+const (
+	ModeFile Mode = 0o100644
+	ModeExec Mode = 0o100755
+	ModeLink Mode = 0o120000 // its content is the path it points to
+)
+
+func (m Mode) hasContent() bool {
+	return m&0o170000 == 0o100000 || m == ModeLink
+}
+
+// Blob is one version of one file. It and its Data are valid only until the
+// callback returns.
+type Blob struct {
+	Path   string // from the top, '/' between folders, the bytes that git stores
+	Mode   Mode
+	ID     string // object id in hex; empty for a file of the work tree
+	Commit string // the commit that brings it in; empty outside of Commits and History
+	Size   int64  // of the whole content
+	Data   []byte // its first Visitor.MaxBlob bytes: truncated where shorter than Size
+
+	// Err says why a file of the work tree could not be read; Data is empty
+	// then. Content that git should have and has not ends the visit instead.
+	Err error
+}
+
+// Truncated tells whether Data is less than the file.
+func (b *Blob) Truncated() bool { return int64(len(b.Data)) < b.Size }
+
+// Commit is one commit of a range.
+type Commit struct {
+	Hash    string
+	Parents []string
+	Message string // the bytes behind the header, as they are stored
+}
+
+// DefaultMaxBlob is the number of bytes of one file that are held in memory
+// where a Visitor names no other.
+const DefaultMaxBlob = 16 << 20
+
+// Visitor receives what a question finds. Every callback may be nil. One that
+// returns an error ends the visit, which returns that error. Callbacks run one
+// at a time, in order, but Want may run ahead of the others on another
+// goroutine.
+type Visitor struct {
+	// Want tells whether a blob's content is needed; nil means that all are.
+	// Refusing one saves reading it.
+	Want func(path string, mode Mode) bool
+	// Commit is called before the blobs of each commit (Commits and History).
+	Commit func(*Commit) error
+	Blob   func(*Blob) error
+	// Deleted is called for each path that the pending commit takes away (Staged).
+	Deleted func(path string) error
+	// MaxBlob bounds how many bytes of one file are read, DefaultMaxBlob when 0.
+	MaxBlob int64
+}
+
+func (v *Visitor) wants(path string, mode Mode) bool {
+	return v.Blob != nil && mode.hasContent() && (v.Want == nil || v.Want(path, mode))
+}
+
+func (v *Visitor) maxBlob() int64 {
+	if v.MaxBlob > 0 {
+		return v.MaxBlob
+	}
+	return DefaultMaxBlob
+}
+
+// seenBlobs remembers pairs of path and object id. Paths are few and long, ids
+// are many and short, so a pair costs its id and a number.
+type seenBlobs struct {
+	paths map[string]uint32
+	pairs map[seenPair]struct{}
+}
+
+type seenPair struct {
+	id   [32]byte // room for SHA-256
+	path uint32
+}
+
+func newSeenBlobs() *seenBlobs {
+	return &seenBlobs{paths: map[string]uint32{}, pairs: map[seenPair]struct{}{}}
+}
+
+// add tells whether the pair is new.
+func (s *seenBlobs) add(path, id string) bool {
+	n, ok := s.paths[path]
+	if !ok {
+		n = uint32(len(s.paths))
+		s.paths[path] = n
+	}
+	pair := seenPair{path: n}
+	hex.Decode(pair.id[:], []byte(id[:min(len(id), 2*len(pair.id))]))
+	if _, ok := s.pairs[pair]; ok {
+		return false
+	}
+	s.pairs[pair] = struct{}{}
+	return true
+}

@@ -1,0 +1,326 @@
+package gitutil
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
+)
+
+// goGitRepo is the backend for machines without git. It uses go-git for what is
+// stored (objects, packs, refs, the index format) and answers everything else
+// itself: go-git's own layer knows neither GIT_INDEX_FILE nor core.hooksPath,
+// and its pattern matching is not git's.
+type goGitRepo struct {
+	layout Layout
+	getenv func(string) string
+	store  *filesystem.Storage
+
+	mu      sync.Mutex // go-git's storage is not safe for concurrent use
+	config  *gitConfig
+	shallow map[string]bool
+}
+
+// objectCache bounds what go-git keeps of unpacked objects.
+const objectCache = 16 << 20
+
+func openGoGit(layout Layout, opt Options) (Repository, error) {
+	r := &goGitRepo{layout: layout, getenv: opt.Getenv, shallow: shallowCommits(layout)}
+	if err := r.supported(); err != nil {
+		return nil, err
+	}
+	r.config = readLayers(layout, opt.Getenv)
+	fs := dotgit.NewRepositoryFilesystem(osfs.New(layout.GitDir), osfs.New(layout.CommonDir))
+	r.store = filesystem.NewStorageWithOptions(fs, cache.NewObjectLRU(objectCache), filesystem.Options{
+		LargeObjectThreshold: objectCache,
+	})
+	return r, nil
+}
+
+// supported refuses what go-git would misread. The extensions are those of
+// repository format 1 (git's Documentation/technical/repository-version).
+func (r *goGitRepo) supported() error {
+	refuse := func(feature string) error { return &UnsupportedError{Feature: feature} }
+	for _, e := range readConfigFile(filepath.Join(r.layout.CommonDir, "config")) {
+		name, ok := strings.CutPrefix(e.key, "extensions.")
+		if !ok {
+			continue
+		}
+		switch name {
+		case "noop", "noop-v1", "preciousobjects", "partialclone", "worktreeconfig", "relativeworktrees":
+		case "objectformat":
+			if e.value != "sha1" {
+				return refuse("SHA-256 objects")
+			}
+		case "refstorage":
+			if e.value != "files" {
+				return refuse("reftable")
+			}
+		default:
+			return refuse("the extension '" + name + "'")
+		}
+	}
+	if data, err := os.ReadFile(filepath.Join(r.layout.CommonDir, "objects", "info", "alternates")); err == nil && len(data) > 0 {
+		return refuse("alternate object stores")
+	}
+	for _, name := range []string{"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"} {
+		if r.getenv(name) != "" {
+			return refuse(name)
+		}
+	}
+	return nil
+}
+
+func (r *goGitRepo) Layout() Layout  { return r.layout }
+func (r *goGitRepo) Backend() string { return "go-git" }
+
+func (r *goGitRepo) Close() error { return r.store.Close() }
+
+func (r *goGitRepo) Config(_ context.Context, key string) (string, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.config.values[canonicalKey(key)]
+	return v.value, ok, nil
+}
+
+func (r *goGitRepo) SetConfig(_ context.Context, key, value string) error {
+	if strings.Count(key, ".") == 0 {
+		return &GitError{Args: []string{"config", "--local", key}, Code: 2, Stderr: "key does not contain a section: " + key}
+	}
+	if err := writeConfigKey(filepath.Join(r.layout.CommonDir, "config"), key, value); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.config = readLayers(r.layout, r.getenv)
+	return nil
+}
+
+func (r *goGitRepo) HooksDir(context.Context) (string, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.config.values["core.hookspath"]
+	if !ok || v.value == "" {
+		return filepath.Join(r.layout.CommonDir, "hooks"), false, nil
+	}
+	base := r.layout.Top
+	if base == "" {
+		base = r.layout.GitDir
+	}
+	dir := absFrom(base, expandHome(v.value, r.getenv))
+	return dir, sharedHooks(r.layout, dir, v.scope), nil
+}
+
+func (r *goGitRepo) Shallow(context.Context) (bool, error) { return len(r.shallow) > 0, nil }
+
+func (r *goGitRepo) Partial(context.Context) (bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.config.partial(), nil
+}
+
+func (r *goGitRepo) ignoreRules() *ignoreRules {
+	excludes := configHome(r.getenv, "ignore")
+	if v, ok := r.config.values["core.excludesfile"]; ok {
+		excludes = expandHome(v.value, r.getenv)
+	}
+	return newIgnoreRules(r.layout, excludes, r.config.truth("core.ignorecase"))
+}
+
+func (r *goGitRepo) Ignored(_ context.Context, paths []string) ([]bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rules := r.ignoreRules()
+	ignored := make([]bool, len(paths))
+	list := r.layout.relative(paths)
+	for i, rel := range list.rel {
+		info, err := os.Lstat(paths[list.at[i]])
+		ignored[list.at[i]] = rules.ignored(rel, err == nil && info.IsDir())
+	}
+	return ignored, nil
+}
+
+func (r *goGitRepo) Attributes(_ context.Context, paths, names []string) ([]map[string]string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var low []string
+	if !gitTrue(r.getenv("GIT_ATTR_NOSYSTEM")) {
+		low = append(low, "/etc/gitattributes")
+	}
+	if v, ok := r.config.values["core.attributesfile"]; ok {
+		low = append(low, expandHome(v.value, r.getenv))
+	} else {
+		low = append(low, configHome(r.getenv, "attributes"))
+	}
+	rules := newAttributeRules(r.layout, low, r.config.truth("core.ignorecase"))
+	all := unspecified(paths, names)
+	list := r.layout.relative(paths)
+	for i, rel := range list.rel {
+		all[list.at[i]] = rules.values(rel, names)
+	}
+	return all, nil
+}
+
+func (r *goGitRepo) Tracked(_ context.Context, paths []string) ([]bool, error) {
+	index, err := r.index()
+	if err != nil {
+		return nil, err
+	}
+	tracked := make([]bool, len(paths))
+	list := r.layout.relative(paths)
+	for i, rel := range list.rel {
+		_, tracked[list.at[i]] = findEntry(index, rel)
+	}
+	return tracked, nil
+}
+
+func (r *goGitRepo) WorkTree(ctx context.Context, v Visitor) error {
+	if r.layout.Top == "" {
+		return &NoWorkTreeError{GitDir: r.layout.GitDir}
+	}
+	index, err := r.index()
+	if err != nil {
+		return err
+	}
+	tracked := make(map[string]bool, len(index.Entries))
+	for _, e := range index.Entries {
+		tracked[e.Name] = true
+	}
+	w := &untrackedWalk{top: r.layout.Top, getenv: r.getenv, rules: r.ignoreRules(), tracked: tracked}
+	if err := w.walk(ctx, ""); err != nil {
+		return err
+	}
+	sort.Strings(w.found)
+	disk := newDiskReader(r.layout.Top, &v)
+	for _, path := range w.found {
+		if err := disk.visit(path); err != nil {
+			return err
+		}
+	}
+	previous := ""
+	for _, e := range index.Entries {
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		if e.Name != previous {
+			if err := disk.visit(e.Name); err != nil {
+				return err
+			}
+		}
+		previous = e.Name
+	}
+	return nil
+}
+
+// untrackedWalk finds the files that git would call untracked.
+type untrackedWalk struct {
+	top     string
+	getenv  func(string) string
+	rules   *ignoreRules
+	tracked map[string]bool
+	found   []string
+}
+
+func (w *untrackedWalk) walk(ctx context.Context, dir string) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	full := filepath.Join(w.top, filepath.FromSlash(dir))
+	if dir != "" {
+		// Another repository's files are its own.
+		if _, other, err := gitDirAt(filepath.Join(full, ".git"), w.getenv); other || err != nil {
+			return nil
+		}
+	}
+	entries, err := os.ReadDir(full)
+	if err != nil {
+		return nil // git warns and goes on
+	}
+	for _, entry := range entries {
+		path := entry.Name()
+		if strings.EqualFold(path, ".git") {
+			continue
+		}
+		if dir != "" {
+			path = dir + "/" + path
+		}
+		if w.tracked[path] || w.rules.verdict(path, entry.IsDir()) {
+			continue
+		}
+		if entry.IsDir() {
+			if err := w.walk(ctx, path); err != nil {
+				return err
+			}
+		} else if entry.Type().IsRegular() || entry.Type()&os.ModeSymlink != 0 {
+			w.found = append(w.found, path)
+		}
+	}
+	return nil
+}
+
+// object reads a commit or a tree whole.
+func (r *goGitRepo) object(kind plumbing.ObjectType, id plumbing.Hash) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, err := r.store.EncodedObject(kind, id)
+	if err != nil {
+		return nil, objectError(err, id.String(), "")
+	}
+	f, err := o.Reader()
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// deliver reads a blob and hands it to the visitor. The lock is not held
+// during the callback.
+func (r *goGitRepo) deliver(v *Visitor, b *Blob, buf *[]byte) error {
+	if !v.wants(b.Path, b.Mode) {
+		return nil
+	}
+	if err := r.readBlob(v, b, buf); err != nil {
+		return err
+	}
+	return v.Blob(b)
+}
+
+func (r *goGitRepo) readBlob(v *Visitor, b *Blob, buf *[]byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, err := r.store.EncodedObject(plumbing.BlobObject, plumbing.NewHash(b.ID))
+	if err != nil {
+		return objectError(err, b.ID, b.Path)
+	}
+	f, err := o.Reader()
+	if err != nil {
+		return objectError(err, b.ID, b.Path)
+	}
+	defer f.Close()
+	b.Size = o.Size()
+	n := int(min(b.Size, v.maxBlob()))
+	if cap(*buf) < n {
+		*buf = make([]byte, n)
+	}
+	b.Data = (*buf)[:n]
+	_, err = io.ReadFull(f, b.Data)
+	return err
+}
+
+func objectError(err error, id, path string) error {
+	if errors.Is(err, plumbing.ErrObjectNotFound) {
+		return &MissingObjectError{ID: id, Path: path}
+	}
+	return err
+}

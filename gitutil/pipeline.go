@@ -1,0 +1,235 @@
+package gitutil
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+)
+
+// event is one thing for a visitor, in the order of the visit.
+type event struct {
+	commit  *Commit
+	reread  bool // its message is to come from the object itself
+	deleted bool
+	blob    Blob // without data yet
+}
+
+// emitter takes the events of a listing and asks for the blobs among them.
+type emitter struct {
+	ctx    context.Context
+	v      *Visitor
+	cat    *catFile
+	events chan event
+	prefix string // stands before each blob's path
+}
+
+// visit runs a listing of blobs and `cat-file --batch` side by side: list calls
+// the emitter from its own goroutine, the visitor's callbacks run on ours.
+//
+// An event is sent before its blob is asked for, and what was asked is flushed
+// before the listing waits for anything, so that neither side can wait for the
+// other for ever.
+func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Context, *emitter) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	cat, err := g.startCatFile(ctx)
+	if err != nil {
+		return err
+	}
+	e := &emitter{ctx: ctx, v: v, cat: cat, events: make(chan event, 256)}
+	listed := make(chan error, 1)
+	go func() {
+		err := list(ctx, e)
+		cat.done()
+		close(e.events)
+		listed <- err
+	}()
+	var failed error
+	for ev := range e.events {
+		if failed != nil {
+			continue // the listing is on its way out
+		}
+		if failed = e.deliver(&ev); failed != nil {
+			cancel(failed)
+		}
+	}
+	err = <-listed
+	if failed != nil {
+		cat.wait(ctx)
+		return failed
+	}
+	if err != nil {
+		cancel(err)
+		cat.wait(ctx)
+		return err
+	}
+	return cat.wait(ctx)
+}
+
+func (e *emitter) deliver(ev *event) error {
+	switch {
+	case ev.commit != nil:
+		if ev.reread {
+			object := Blob{ID: ev.commit.Hash}
+			if err := e.cat.read(e.ctx, &object, "commit", e.v.maxBlob()); err != nil {
+				return err
+			}
+			ev.commit.Message = messageOf(string(object.Data))
+		}
+		return e.v.Commit(ev.commit)
+	case ev.deleted:
+		return e.v.Deleted(ev.blob.Path)
+	}
+	if err := e.cat.read(e.ctx, &ev.blob, "blob", e.v.maxBlob()); err != nil {
+		return err
+	}
+	return e.v.Blob(&ev.blob)
+}
+
+func (e *emitter) send(ev event) error {
+	select {
+	case e.events <- ev:
+		return nil
+	default:
+	}
+	e.cat.ids.Flush()
+	select {
+	case e.events <- ev:
+		return nil
+	case <-e.ctx.Done():
+		return context.Cause(e.ctx)
+	}
+}
+
+// blob passes a blob on, if the visitor wants it. When git has stopped taking
+// requests, reading the answer says why.
+func (e *emitter) blob(b Blob) error {
+	b.Path = e.prefix + b.Path
+	if !e.v.wants(b.Path, b.Mode) {
+		return nil
+	}
+	if err := e.send(event{blob: b}); err != nil {
+		return err
+	}
+	e.cat.ask(b.ID)
+	return nil
+}
+
+func (e *emitter) commit(c *Commit, reread bool) error {
+	if e.v.Commit == nil {
+		return nil
+	}
+	if err := e.send(event{commit: c, reread: reread}); err != nil {
+		return err
+	}
+	if reread {
+		e.cat.ask(c.Hash)
+	}
+	return nil
+}
+
+func (e *emitter) deleted(path string) error {
+	if e.v.Deleted == nil {
+		return nil
+	}
+	return e.send(event{deleted: true, blob: Blob{Path: path}})
+}
+
+// fields reads a listing as fields that end in NUL.
+type fields struct {
+	r    *bufio.Reader
+	long []byte
+}
+
+// next gives a field without its NUL, valid until the next call; io.EOF after
+// the last one.
+func (f *fields) next() ([]byte, error) {
+	f.long = f.long[:0]
+	for {
+		part, err := f.r.ReadSlice(0)
+		switch {
+		case err == nil && len(f.long) == 0:
+			return part[:len(part)-1], nil
+		case err == nil:
+			f.long = append(f.long, part...)
+			return f.long[:len(f.long)-1], nil
+		case errors.Is(err, bufio.ErrBufferFull):
+			f.long = append(f.long, part...)
+		case err == io.EOF && len(part)+len(f.long) > 0:
+			return nil, io.ErrUnexpectedEOF
+		default:
+			return nil, err
+		}
+	}
+}
+
+// flushFirst flushes requests before a read that may have to wait.
+type flushFirst struct {
+	r io.Reader
+	w *bufio.Writer
+}
+
+func (f flushFirst) Read(p []byte) (int, error) {
+	f.w.Flush()
+	return f.r.Read(p)
+}
+
+// list runs git and hands its NUL-separated output to parse while it runs. With
+// from, that command's output is its standard input.
+func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, parse func(*fields) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := g.command(ctx, args...)
+	var stderr, fromStderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	var fromWait func() error
+	if from != nil {
+		source := g.command(ctx, from...)
+		source.Stderr = &fromStderr
+		pipe, err := source.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		cmd.Stdin = pipe
+		if err := source.Start(); err != nil {
+			return &GitError{Args: from, Code: -1, Err: err}
+		}
+		fromWait = source.Wait
+	}
+	if err := cmd.Start(); err != nil {
+		cancel()
+		if fromWait != nil {
+			fromWait()
+		}
+		return &GitError{Args: args, Code: -1, Err: err}
+	}
+	perr := parse(&fields{r: bufio.NewReaderSize(flushFirst{out, e.cat.ids}, 64<<10)})
+	if perr == io.EOF {
+		perr = nil
+	}
+	if perr != nil {
+		cancel() // nobody reads on, so neither process may wait for that
+	}
+	var ferr error
+	if fromWait != nil {
+		ferr = fromWait()
+	}
+	werr := cmd.Wait()
+	switch {
+	case e.ctx.Err() != nil:
+		return context.Cause(e.ctx)
+	case perr != nil && !errors.Is(perr, io.ErrUnexpectedEOF):
+		return perr
+	case ferr != nil:
+		return runError(e.ctx, from, fromStderr.String(), ferr)
+	case werr != nil:
+		return runError(e.ctx, args, stderr.String(), werr)
+	}
+	return perr
+}
