@@ -111,7 +111,7 @@ func (p plan) run() int {
 
 func newReply(answer string, err error) reply {
 	r := reply{Len: len(answer), Digest: digest(answer)}
-	var tooLong TooLongError
+	var tooLong *TooLongError
 	switch {
 	case err == nil:
 	case errors.As(err, &tooLong):

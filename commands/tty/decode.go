@@ -65,7 +65,7 @@ func (d *decoder) inPaste() bool { return d.state == paste }
 // next decodes one byte. The keys are valid until the next call. A line end is the last of them.
 func (d *decoder) next(b byte) []key {
 	keys := d.keys[:0]
-	if false {
+	if b == '\n' && d.afterCR {
 		d.afterCR = false
 		return keys
 	}

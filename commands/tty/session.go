@@ -151,7 +151,7 @@ func (s *session) edit() (string, error) {
 		case entered:
 			s.closePaste()
 			if s.editor.tooLong {
-				return "", TooLongError{s.editor.max}
+				return "", &TooLongError{s.editor.max}
 			}
 			return string(s.editor.line), nil
 		case ended:

@@ -20,10 +20,10 @@ var (
 )
 
 // TooLongError says that an answer was longer than Limit bytes. The whole line was read and dropped,
-// so nothing of it reaches the next prompt or the shell. Ask returns it by value.
+// so nothing of it reaches the next prompt or the shell. Ask returns a pointer to it.
 type TooLongError struct{ Limit int }
 
-func (e TooLongError) Error() string {
+func (e *TooLongError) Error() string {
 	return fmt.Sprintf("input is longer than %d bytes", e.Limit)
 }
 
@@ -61,7 +61,7 @@ func Open() (*Terminal, error) {
 }
 
 // Ask prints prompt as it is, reads one line and returns it without its end. It returns
-// [ErrInterrupted], [ErrEOF], an error that wraps [ErrNoTerminal], or a [TooLongError]; whichever
+// [ErrInterrupted], [ErrEOF], an error that wraps [ErrNoTerminal], or a *[TooLongError]; whichever
 // it is, the modes of the terminal are as they were.
 func (t *Terminal) Ask(ctx context.Context, prompt string, opt Options) (string, error) {
 	t.mu.Lock()
