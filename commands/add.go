@@ -70,6 +70,9 @@ func addOptionsFrom(c *cli.Context) (addOptions, error) {
 		fromFile:  c.String("from-file"),
 		ifMissing: c.Bool("if-missing"),
 	}
+	if c.NArg() > 1 && c.IsSet("generate") {
+		return o, usage("'add' takes one NAME").hint("write the number of bytes as --generate=32")
+	}
 	if c.NArg() > 1 {
 		return o, usage("'add' takes one NAME, and never a value as an argument").
 			hint("leave the value out: it is asked for; or give it with --stdin or --from-file")
@@ -147,7 +150,7 @@ func (s *session) add(ctx context.Context, o addOptions) error {
 
 // addAsking is the conversation of MUXI's guide: folder, name, value.
 func (s *session) addAsking(ctx context.Context) error {
-	terminal, err := s.openTerminal("give the name and the value without it: '%s add NAME --stdin'", program)
+	terminal, err := s.openTerminal("without one, name the secret and pipe its value in: '%s add NAME --stdin'", program)
 	if err != nil {
 		return err
 	}
@@ -218,9 +221,9 @@ func (s *session) openTerminal(hint string, args ...any) (*tty.Terminal, error) 
 func (s *session) addValue(ctx context.Context, o addOptions, name string) (string, error) {
 	switch {
 	case o.stdin:
-		content, err := readLimited(s.In)
+		content, err := readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
 		if err != nil {
-			return "", failed(err, "cannot read standard input: %v", err)
+			return "", unreadable(err)
 		}
 		if len(content) > maxValue {
 			return "", tooLong()
@@ -228,12 +231,7 @@ func (s *session) addValue(ctx context.Context, o addOptions, name string) (stri
 		return strings.TrimSuffix(string(content), "\n"), nil
 	case o.fromFile != "":
 		path := s.at(o.fromFile)
-		file, err := os.Open(path)
-		if err != nil {
-			return "", &formation.FileError{Op: "read", Path: path, Err: err}
-		}
-		defer file.Close()
-		content, err := readLimited(file)
+		content, err := readLimited(ctx, func() (io.Reader, error) { return os.Open(path) })
 		if err != nil {
 			return "", &formation.FileError{Op: "read", Path: path, Err: err}
 		}
@@ -254,7 +252,41 @@ func (s *session) addValue(ctx context.Context, o addOptions, name string) (stri
 	return terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true})
 }
 
-func readLimited(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxValue+1)) }
+// readLimited reads what open gives, and at most one byte more than a value may
+// have. Opening and reading a pipe may block for good, and a signal does not
+// end it: when ctx does, it is left behind, to go with the process.
+func readLimited(ctx context.Context, open func() (io.Reader, error)) ([]byte, error) {
+	type result struct {
+		content []byte
+		err     error
+	}
+	done := make(chan result, 1)
+	go func() {
+		r, err := open()
+		if err != nil {
+			done <- result{nil, err}
+			return
+		}
+		if c, ok := r.(io.Closer); ok {
+			defer c.Close()
+		}
+		content, err := io.ReadAll(io.LimitReader(r, maxValue+1))
+		done <- result{content, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case r := <-done:
+		return r.content, r.err
+	}
+}
+
+func unreadable(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return failed(err, "cannot read standard input: %v", err)
+}
 
 func tooLong() *Error {
 	return usage("the value is longer than %d MiB", maxValue>>20).hint("a secret is a key or a password; keep files elsewhere")
@@ -296,6 +328,9 @@ func (s *session) store(ctx context.Context, f *formation.Formation, name, value
 		s.say("Changed %s in %s", name, s.name(f))
 	default:
 		s.say("Added %s to %s", name, s.name(f))
+	}
+	if w.fresh {
+		s.ensureHooks(ctx)
 	}
 	s.warnBackslash(name, value)
 	if refs := w.survey.To(name); len(refs) == 0 {

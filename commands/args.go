@@ -82,6 +82,9 @@ func partition(flags []cli.Flag, args []string) (lead, arguments []string) {
 			return lead, append(arguments, args[i+1:]...)
 		case len(arg) < 2 || arg[0] != '-':
 			arguments = append(arguments, arg)
+		case arg == "-h" || arg == "--help" || arg == "-help":
+			// Beside it the parser would take an argument for a help topic.
+			return []string{"--help"}, nil
 		case arg == "--generate" || arg == "-generate":
 			lead = append(lead, "--generate="+defaultGenerate)
 		default:

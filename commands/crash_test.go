@@ -228,7 +228,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		b := newSandbox(t, simpleExample, true)
 		b.do("the first value", "add", "OPENAI_API_KEY", "--stdin")
 		key := b.read(".key")
-		longest := 2 * runTime(b)
+		longest := runTime(b) * 3 / 2
 		var early, late, torn int
 		for i := range 200 {
 			name := fmt.Sprintf("NAME_%03d", i)
@@ -273,7 +273,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		t.Parallel()
 		b := newSandbox(t, simpleExample, true)
 		before := b.tree()
-		longest := 2 * runTime(b)
+		longest := runTime(b) * 3 / 2
 		var none, part, whole int
 		for i := range 50 {
 			b.restore(before)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/urfave/cli/v2"
@@ -55,7 +56,7 @@ func (s *session) importFile(ctx context.Context, o importOptions) error {
 	if err != nil {
 		return err
 	}
-	assignments, err := s.readDotenv(o.file)
+	assignments, err := s.readDotenv(ctx, o.file)
 	if err != nil {
 		return err
 	}
@@ -86,19 +87,19 @@ func (s *session) importFile(ctx context.Context, o importOptions) error {
 	return nil
 }
 
-func (s *session) readDotenv(file string) ([]formation.Assignment, error) {
+func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assignment, error) {
 	var content []byte
 	var err error
 	label := "standard input"
 	if file == "-" {
-		content, err = readLimited(s.In)
+		content, err = readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
 		if err != nil {
-			return nil, failed(err, "cannot read standard input: %v", err)
+			return nil, unreadable(err)
 		}
 	} else {
 		path := s.at(file)
 		label = s.show(path)
-		content, err = os.ReadFile(path)
+		content, err = readLimited(ctx, func() (io.Reader, error) { return os.Open(path) })
 		if err != nil {
 			return nil, &formation.FileError{Op: "read", Path: path, Err: err}
 		}

@@ -14,6 +14,7 @@ import (
 type initOptions struct {
 	format    crypto.Format
 	startOver bool
+	noHooks   bool
 }
 
 func (r *runner) initCommand() *cli.Command {
@@ -33,7 +34,7 @@ Running it again changes nothing.`,
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			o := initOptions{format: crypto.Format(c.String("format")), startOver: c.Bool("start-over")}
+			o := initOptions{format: crypto.Format(c.String("format")), startOver: c.Bool("start-over"), noHooks: c.Bool("no-hooks")}
 			if o.format != crypto.Fernet && o.format != crypto.Age {
 				return usage("--format is 'fernet' or 'age'").hint("without it a new vault is fernet, which the MUXI runtime reads")
 			}
@@ -72,6 +73,9 @@ func (s *session) init(ctx context.Context, o initOptions) error {
 	}
 	if !s.inRepository() && !w.fresh {
 		s.say("Not in a git repository: the git parts were left out")
+	}
+	if !o.noHooks {
+		s.ensureHooks(ctx)
 	}
 	if missing := absent(w.survey.Required(), w.Vault); len(missing) > 0 {
 		s.hint("%s no value yet: '%s setup' asks for %s", haveNo(missing), program, them(missing))

@@ -96,6 +96,9 @@ func (r *runner) app() *cli.App {
 			r.exportCommand(),
 			r.renderCommand(),
 			r.statusCommand(),
+			r.checkCommand(),
+			r.hooksCommand(),
+			r.hookRunCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Bool("version") {
@@ -109,6 +112,7 @@ func (r *runner) app() *cli.App {
 			return unknownCommand(c.App.Commands, program, c.Args().First())
 		},
 	}
+	hideDefaults(app.Flags)
 	for _, command := range app.Commands {
 		finish(command)
 	}
@@ -127,6 +131,16 @@ func finish(command *cli.Command) {
 		return
 	}
 	command.Flags = append(command.Flags, commonFlags()...)
+	hideDefaults(command.Flags)
+}
+
+// hideDefaults takes "(default: false)", which says nothing, out of the help.
+func hideDefaults(flags []cli.Flag) {
+	for _, flag := range flags {
+		if yesNo, ok := flag.(*cli.BoolFlag); ok {
+			yesNo.DisableDefaultText = true
+		}
+	}
 }
 
 // commonFlags are the flags that every command takes.
@@ -168,11 +182,7 @@ func usageError(c *cli.Context, err error, _ bool) error {
 		if !plainWord(name) && len(name) != 1 {
 			return usage("unknown flag (not repeated here, since it may hold a value)").hint("%s", see)
 		}
-		dashes := "--"
-		if len(name) == 1 {
-			dashes = "-"
-		}
-		e := usage("unknown flag '%s%s'", dashes, name)
+		e := usage("unknown flag '%s'", dashed(name))
 		var names []string
 		for _, flag := range c.Command.Flags {
 			names = append(names, flag.Names()[0])
@@ -182,10 +192,20 @@ func usageError(c *cli.Context, err error, _ bool) error {
 		}
 		return e.hint("%s", see)
 	}
-	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok && plainWord(strings.TrimLeft(name, "-")) {
-		return usage("flag '-%s' needs a value", name).hint("%s", see)
+	if name, ok := strings.CutPrefix(text, "flag needs an argument: -"); ok {
+		// It is one of ours, so it may be repeated.
+		return usage("flag '%s' needs a value", dashed(name)).hint("%s", see)
 	}
 	return usage("wrong use of a flag (its value is not repeated here)").hint("%s", see)
+}
+
+// dashed is how a person writes a flag: -C, --formation. name may have dashes.
+func dashed(name string) string {
+	name = strings.TrimLeft(name, "-")
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
 }
 
 // nearest returns the candidate a mistyped word most likely meant, or "".

@@ -12,6 +12,7 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
 func (r *runner) statusCommand() *cli.Command {
@@ -27,7 +28,7 @@ It works without the key, with what it can see, and exits 0 whatever it finds.`,
 			if err := noArguments(c); err != nil {
 				return err
 			}
-			return s.status(c.Bool("json"))
+			return s.status(ctx, c.Bool("json"))
 		}),
 	}
 }
@@ -54,17 +55,19 @@ type standing struct {
 	optional []string // referred to as optional alone, without a value
 }
 
-func (s *session) status(asJSON bool) error {
+func (s *session) status(ctx context.Context, asJSON bool) error {
 	formations, err := s.formations()
 	if err != nil {
 		return err
 	}
+	installed := s.hooksState(ctx)
 	all := []*standing{}
 	for _, f := range formations {
 		st, err := s.standingOf(f)
 		if err != nil {
 			return err
 		}
+		st.Hooks = installed
 		all = append(all, st)
 	}
 	if asJSON {
@@ -79,13 +82,35 @@ func (s *session) status(asJSON bool) error {
 	return nil
 }
 
+// hooksState sums up the hooks of the repository in a word.
+func (s *session) hooksState(ctx context.Context) string {
+	repo, err := s.repository()
+	if err != nil || repo == nil {
+		return "no repository"
+	}
+	list, _, err := s.installer(repo, false).Status(ctx)
+	if err != nil {
+		return "unknown"
+	}
+	state := string(hooks.Installed)
+	for _, hook := range list {
+		switch hook.State {
+		case hooks.Missing:
+			return string(hooks.Missing)
+		case hooks.Outdated:
+			state = string(hooks.Outdated)
+		}
+	}
+	return state
+}
+
 // standingOf looks at one formation. What it cannot see is a problem in the
 // result, not a failure.
 func (s *session) standingOf(f *formation.Formation) (*standing, error) {
 	st := &standing{Path: s.name(f), Key: "ok", Secrets: []string{}, References: []string{}, Missing: []string{}, Unused: []string{},
-		Hooks: "missing", Drivers: "missing", Recipients: []string{}, Exposed: []string{}, Problems: []string{}}
+		Drivers: "missing", Recipients: []string{}, Exposed: []string{}, Problems: []string{}}
 	if !s.inRepository() {
-		st.Hooks, st.Drivers = "no repository", "no repository"
+		st.Drivers = "no repository"
 	}
 	vault := st.look(s, f)
 	survey, err := f.Survey()
@@ -202,6 +227,7 @@ func (s *session) printStanding(st *standing) {
 	}
 	row("unused", "%s", namesOrNone(st.Unused))
 	row("template", "%s", st.Template)
+	row("hooks", "%s", st.Hooks)
 	for _, problem := range st.Problems {
 		row("problem", "%s", problem)
 	}
@@ -210,6 +236,9 @@ func (s *session) printStanding(st *standing) {
 	}
 	if len(st.Missing) > 0 {
 		s.hint("'%s setup' asks for what is missing", program)
+	}
+	if st.Hooks == string(hooks.Missing) || st.Hooks == string(hooks.Outdated) {
+		s.hint("'%s hooks install' installs the git hooks", program)
 	}
 	if st.Template != string(formation.TemplateCurrent) {
 		s.hint("'%s sync' brings the template up to date", program)

@@ -171,11 +171,6 @@ func (w *writing) tellGit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !ignored[0] {
-		if err := w.addLines(".gitignore", formation.KeyFile); err != nil {
-			return err
-		}
-	}
 	var paths []string
 	for _, line := range attributeLines {
 		paths = append(paths, w.Path(line.file))
@@ -183,6 +178,12 @@ func (w *writing) tellGit(ctx context.Context) error {
 	set, err := repo.Attributes(ctx, paths, []string{"diff", "merge", "text"})
 	if err != nil {
 		return err
+	}
+	// Only now the first temp file: no git of ours runs beside one.
+	if !ignored[0] {
+		if err := w.addLines(".gitignore", formation.KeyFile); err != nil {
+			return err
+		}
 	}
 	var missing []string
 	for i, line := range attributeLines {

@@ -60,11 +60,11 @@ func parseExpression(text string, start int) (expression, bool) {
 			return e, false
 		}
 		if malformed != "" {
-			stop := strings.Index(limit[at:], "}}")
+			stop := closing(limit, at)
 			if stop < 0 {
 				return e, false
 			}
-			return expression{start: start, end: at + stop + 2, malformed: malformed}, true
+			return expression{start: start, end: stop + 2, malformed: malformed}, true
 		}
 		e.terms = append(e.terms, t)
 		at = skipSpace(limit, end)
@@ -85,11 +85,11 @@ func parseExpression(text string, start int) (expression, bool) {
 			e.fallback, e.end = fallback, end
 			return e, true
 		default:
-			stop := strings.Index(limit[at:], "}}")
+			stop := closing(limit, at)
 			if stop < 0 {
 				return e, false
 			}
-			return expression{start: start, end: at + stop + 2, malformed: "it is not the name of a secret alone"}, true
+			return expression{start: start, end: stop + 2, malformed: "it is not the name of a secret alone"}, true
 		}
 	}
 }
@@ -155,6 +155,9 @@ func parseFallback(text string, at int) (fallback string, end int, ok bool) {
 		quote := text[at]
 		var b strings.Builder
 		for i := at + 1; i < len(text); i++ {
+			if strings.HasPrefix(text[i:], "${{") {
+				break
+			}
 			if text[i] != quote {
 				b.WriteByte(text[i])
 				continue
@@ -170,12 +173,22 @@ func parseFallback(text string, at int) (fallback string, end int, ok bool) {
 			break
 		}
 	}
-	stop := strings.Index(text[at:], "}}")
+	stop := closing(text, at)
 	if stop < 0 {
 		return "", 0, false
 	}
-	bare := text[at : at+stop]
-	return strings.TrimFunc(bare, isPythonSpace), at + stop + 2, true
+	return strings.TrimFunc(text[at:stop], isPythonSpace), stop + 2, true
+}
+
+// closing returns the offset of the next }}, or -1 where there is none or where
+// another ${{ opens first: an expression that was left open must not hide the
+// reference behind it.
+func closing(text string, at int) int {
+	stop := strings.Index(text[at:], "}}")
+	if stop < 0 || strings.Contains(text[at:at+stop], "${{") {
+		return -1
+	}
+	return at + stop
 }
 
 func skipSpace(text string, at int) int {

@@ -128,7 +128,9 @@ func Sweep(lockPath string, dirs ...string) {
 	if len(left) == 0 {
 		return
 	}
-	lock, err := AcquireLock(context.Background(), lockPath, "sweep", 0)
+	// A child that a killed command was just starting keeps its lock until it
+	// runs a program of its own: a moment later it is gone.
+	lock, err := AcquireLock(context.Background(), lockPath, "sweep", 30*time.Millisecond)
 	if err != nil {
 		return
 	}

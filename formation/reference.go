@@ -176,32 +176,30 @@ func referencesInYAML(content []byte) References {
 	}
 	text := string(content)
 	raw := expressions(text)
-	prefix := unusedMark(text)
+	m := marking{text: text, prefix: unusedMark(text), where: newPositions(text)}
 	var marked strings.Builder
-	var candidates []candidate
 	at := 0
 	for _, e := range raw {
 		for _, t := range e.terms {
 			marked.WriteString(text[at:t.start])
-			fmt.Fprintf(&marked, "%s%dX", prefix, len(candidates))
+			fmt.Fprintf(&marked, "%s%dX", m.prefix, len(m.candidates))
 			at = t.end
-			candidates = append(candidates, candidate{e, t})
+			m.candidates = append(m.candidates, candidate{e: e, t: t})
 		}
 	}
 	marked.WriteString(text[at:])
 
 	var found References
-	where := newPositions(text)
 	err := scalars([]byte(marked.String()), func(s scalar) {
 		if !strings.Contains(s.value, "${{") {
 			return
 		}
 		for _, e := range expressions(s.value) {
-			found.fromValue(s, e, text, prefix, candidates, where)
+			found.fromValue(s, e, &m)
 		}
 	})
 	if err != nil {
-		found = referencesByLine(text, raw, where)
+		found = referencesByLine(text, raw, m.where)
 		found.Broken = err
 	}
 	sort.SliceStable(found.References, func(i, j int) bool {
@@ -214,19 +212,35 @@ func referencesInYAML(content []byte) References {
 	return found
 }
 
+// marking is a YAML file whose candidates were swapped for marks.
+type marking struct {
+	text       string
+	prefix     string // of every mark
+	candidates []candidate
+	where      *positions
+	searched   int // offset in text behind the last malformed one found there
+}
+
 // candidate is a name in the bytes of a YAML file that may be a reference.
 type candidate struct {
-	e expression
-	t term
+	e     expression
+	t     term
+	taken bool // its mark came back
 }
 
 // fromValue takes one expression e out of the parsed scalar s.
-func (r *References) fromValue(s scalar, e expression, text, prefix string, candidates []candidate, where *positions) {
+func (r *References) fromValue(s scalar, e expression, m *marking) {
 	line, column := s.line, s.column
 	if e.malformed != "" {
-		// Only the text around it can tell where it stands in the file.
-		if at := strings.Index(text, s.value[e.start:e.end]); at >= 0 {
-			line, column = where.of(at)
+		// Only its text can tell where it stands in the file: not above its
+		// scalar, and behind the one before it.
+		from := m.searched
+		if s.line <= len(m.where.lines) {
+			from = max(from, m.where.lines[s.line-1])
+		}
+		if at := strings.Index(m.text[from:], s.value[e.start:e.end]); at >= 0 {
+			line, column = m.where.of(from + at)
+			m.searched = from + at + e.end - e.start
 		}
 		r.Malformed = append(r.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
 		return
@@ -234,11 +248,14 @@ func (r *References) fromValue(s scalar, e expression, text, prefix string, cand
 	for _, t := range e.terms {
 		spelled := s.value[t.start:t.end]
 		ref := Reference{Spelled: spelled, Line: line, Column: column, Optional: e.optional, User: t.user, Live: t.exact && !e.optional}
-		if i, ok := markIndex(spelled, prefix, len(candidates)); ok {
-			c := candidates[i]
+		// A mark that comes back twice was spelled with escapes by somebody: no
+		// bytes may be claimed twice.
+		if i, ok := markIndex(spelled, m.prefix, len(m.candidates)); ok && !m.candidates[i].taken {
+			m.candidates[i].taken = true
+			c := m.candidates[i]
 			ref.start, ref.end = c.t.start, c.t.end
-			ref.Spelled = text[ref.start:ref.end]
-			ref.Line, ref.Column = where.of(c.e.start)
+			ref.Spelled = m.text[ref.start:ref.end]
+			ref.Line, ref.Column = m.where.of(c.e.start)
 			ref.Live = c.t.exact && !e.optional
 		}
 		ref.Name = secretName(ref.Spelled, ref.User)
@@ -251,11 +268,17 @@ func (r *References) fromValue(s scalar, e expression, text, prefix string, cand
 }
 
 // mayHideExpression reports whether a double-quoted string might spell ${{
-// with escapes, which only the parser undoes.
+// with escapes or an escaped line end inside it, which only the parser undoes.
 func mayHideExpression(content []byte) bool {
-	return bytes.IndexByte(content, '\\') >= 0 &&
-		(bytes.Contains(content, []byte(`\x`)) || bytes.Contains(content, []byte(`\u`)) ||
-			bytes.Contains(content, []byte(`\U`)) || bytes.Contains(content, []byte("\\\n")) || bytes.Contains(content, []byte("\\\r\n")))
+	if bytes.IndexByte(content, '\\') < 0 {
+		return false
+	}
+	for _, hidden := range [...]string{`$\`, `${\`, `\x24`, `\u0024`, `\U00000024`} {
+		if bytes.Contains(content, []byte(hidden)) {
+			return true
+		}
+	}
+	return false
 }
 
 // unusedMark returns a run of capitals that does not occur in text.
@@ -341,6 +364,9 @@ type positions struct {
 
 func newPositions(text string) *positions {
 	p := &positions{text: text, lines: []int{0}}
+	if strings.HasPrefix(text, "\ufeff") {
+		p.lines[0] = len("\ufeff") // no editor counts the BOM as a column
+	}
 	for at := 0; ; {
 		next := strings.IndexByte(text[at:], '\n')
 		if next < 0 {

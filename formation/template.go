@@ -22,18 +22,23 @@ type templateLine struct {
 // ParseTemplate reads a template as the runtime does: # and blank lines are
 // skipped, a line splits at its first =. It accepts any bytes.
 func ParseTemplate(content []byte) *Template {
-	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	t := &Template{crlf: bytes.Contains(content, []byte("\r\n"))}
-	text := strings.TrimRight(string(content), "\r\n")
-	if text == "" {
-		return t
-	}
-	for _, line := range strings.Split(text, "\n") {
-		line = strings.TrimSuffix(line, "\r")
+	for _, line := range strings.Split(string(content), "\n") {
+		// A BOM stands on top, or where files were joined.
+		line = strings.TrimRight(strings.TrimLeft(line, "\ufeff"), "\r")
 		name, _, _ := cutTemplateLine(line)
 		t.lines = append(t.lines, templateLine{name, line})
 	}
+	t.lines = withoutBlankEnd(t.lines)
 	return t
+}
+
+// withoutBlankEnd drops the blank lines at the end.
+func withoutBlankEnd(lines []templateLine) []templateLine {
+	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1].text) == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
 }
 
 // cutTemplateLine splits NAME=VALUE; a comment, a blank line and a line whose
@@ -46,6 +51,24 @@ func cutTemplateLine(line string) (name, value string, ok bool) {
 	spelled, value, _ := strings.Cut(trimmed, "=")
 	name = Normalize(spelled)
 	return name, strings.TrimSpace(value), name != ""
+}
+
+// isHint reports whether a template line's value is a person's placeholder:
+// as it is, in quotes, or with a comment behind it (NAME="sk-..."  # from ...).
+func isHint(value string) bool {
+	for i := 1; i < len(value); i++ {
+		if value[i] == '#' && (value[i-1] == ' ' || value[i-1] == '\t') {
+			value = strings.TrimSpace(value[:i])
+			break
+		}
+	}
+	if strings.HasPrefix(value, "#") {
+		return true
+	}
+	if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
+		value = value[1 : n-1]
+	}
+	return IsPlaceholder(value)
 }
 
 // Names returns the names in the template, sorted, each once.
@@ -89,7 +112,7 @@ type Value struct {
 func (t *Template) Values() []Value {
 	var found []Value
 	for i, line := range t.lines {
-		if name, value, ok := cutTemplateLine(line.text); ok && !IsPlaceholder(value) {
+		if name, value, ok := cutTemplateLine(line.text); ok && !isHint(value) {
 			found = append(found, Value{name, i + 1})
 		}
 	}
@@ -111,10 +134,8 @@ func (t *Template) With(names []string) []byte {
 		return nil
 	}
 	var lines []templateLine
-	commented := false
 	for _, line := range t.lines {
 		if line.name == "" {
-			commented = true
 			lines = append(lines, line)
 			continue
 		}
@@ -123,10 +144,15 @@ func (t *Template) With(names []string) []byte {
 		}
 		delete(want, line.name) // said twice: the first line stays
 		_, value, _ := cutTemplateLine(line.text)
-		if !IsPlaceholder(value) {
+		if !isHint(value) {
 			value = ""
 		}
 		lines = append(lines, templateLine{line.name, line.name + "=" + value})
+	}
+	lines = withoutBlankEnd(lines)
+	commented := false
+	for _, line := range lines {
+		commented = commented || line.name == ""
 	}
 	added := make([]string, 0, len(want))
 	for name := range want {

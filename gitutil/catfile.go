@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // catFile is one `git cat-file --batch`: ids go in, contents come out in the
@@ -15,10 +16,14 @@ import (
 type catFile struct {
 	cmd    *exec.Cmd
 	in     io.WriteCloser
+	pipe   io.Closer // of out
 	ids    *bufio.Writer
 	out    *bufio.Reader
 	stderr bytes.Buffer
 	data   []byte // reused from blob to blob
+
+	ended  sync.Once
+	endErr error
 }
 
 func (g *gitRepo) startCatFile(ctx context.Context) (*catFile, error) {
@@ -30,14 +35,18 @@ func (g *gitRepo) startCatFile(ctx context.Context) (*catFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
+	out, started, err := blockingStdout(cmd)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	started()
+	if err != nil {
+		in.Close()
+		out.Close()
 		return nil, &GitError{Args: []string{"cat-file"}, Code: -1, Err: err}
 	}
-	c.in, c.ids, c.out = in, bufio.NewWriterSize(in, 4096), bufio.NewReaderSize(out, 64<<10)
+	c.in, c.pipe, c.ids, c.out = in, out, bufio.NewWriterSize(in, 4096), bufio.NewReaderSize(out, 256<<10)
 	return c, nil
 }
 
@@ -94,8 +103,7 @@ func max64k(n int) int { return max(n, 1<<16) }
 // failure says why git stopped in the middle. In a partial clone older git
 // tries to fetch a missing object and dies, because it may not.
 func (c *catFile) failure(ctx context.Context, b *Blob) error {
-	c.in.Close()
-	err := c.cmd.Wait()
+	err := c.end()
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -111,8 +119,18 @@ func (c *catFile) failure(ctx context.Context, b *Blob) error {
 
 // wait takes git's leave after the last blob.
 func (c *catFile) wait(ctx context.Context) error {
-	if err := c.cmd.Wait(); err != nil {
+	if err := c.end(); err != nil {
 		return runError(ctx, []string{"cat-file", "--batch"}, c.stderr.String(), err)
 	}
 	return nil
+}
+
+// end closes our side and waits, once.
+func (c *catFile) end() error {
+	c.ended.Do(func() {
+		c.in.Close()
+		c.pipe.Close()
+		c.endErr = c.cmd.Wait()
+	})
+	return c.endErr
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
 )
 
 // event is one thing for a visitor, in the order of the visit.
@@ -137,6 +139,21 @@ func (e *emitter) deleted(path string) error {
 	return e.send(event{deleted: true, blob: Blob{Path: path}})
 }
 
+// blockingStdout is StdoutPipe with reads that block in the kernel. Git writes
+// an object in three small pieces, and to be woken through the poller for each
+// of them takes longer than git takes to read the object. The caller closes the
+// reader, and calls started once the process has its own copy of the other end.
+func blockingStdout(cmd *exec.Cmd) (r *os.File, started func(), err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	r.Fd() // switches to blocking mode
+	widenPipe(r)
+	cmd.Stdout = w
+	return r, func() { w.Close() }, nil
+}
+
 // fields reads a listing as fields that end in NUL.
 type fields struct {
 	r    *bufio.Reader
@@ -184,10 +201,12 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 	cmd := g.command(ctx, args...)
 	var stderr, fromStderr bytes.Buffer
 	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
+	out, started, err := blockingStdout(cmd)
 	if err != nil {
 		return err
 	}
+	defer out.Close()
+	defer started()
 	var fromWait func() error
 	if from != nil {
 		source := g.command(ctx, from...)
@@ -209,6 +228,7 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 		}
 		return &GitError{Args: args, Code: -1, Err: err}
 	}
+	started()
 	perr := parse(&fields{r: bufio.NewReaderSize(flushFirst{out, e.cat.ids}, 64<<10)})
 	if perr == io.EOF {
 		perr = nil

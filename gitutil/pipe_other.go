@@ -1,0 +1,7 @@
+//go:build !linux
+
+package gitutil
+
+import "os"
+
+func widenPipe(*os.File) {}

@@ -1,0 +1,141 @@
+package hooks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/scan"
+)
+
+// Secrets opens every vault whose key is at hand, for the search for their
+// values. A vault that does not open is no reason to fail here: it is what
+// other rules speak of.
+func Secrets(top string, formations []*formation.Formation) *scan.Known {
+	var values []scan.NamedValue
+	var keys [][]byte
+	for _, f := range formations {
+		key, err := f.ReadKey()
+		if err != nil {
+			continue
+		}
+		keys = append(keys, key.File())
+		opened, err := f.Open()
+		if err != nil {
+			continue
+		}
+		label := Label(top, f.Dir)
+		for _, name := range opened.Vault.Names() {
+			if value, _, err := opened.Vault.Get(name); err == nil {
+				values = append(values, scan.NamedValue{Formation: label, Name: name, Value: []byte(value)})
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	return scan.NewKnown(values, keys...)
+}
+
+// Label is a folder's path from the top of the repository, with /; "." is the
+// top itself.
+func Label(top, dir string) string {
+	rel, err := filepath.Rel(top, dir)
+	if err != nil {
+		return filepath.ToSlash(dir)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// Formations opens the folders (from the top, with /) that are formations in
+// the work tree.
+func Formations(top string, dirs []string) ([]*formation.Formation, error) {
+	if top == "" {
+		return nil, nil
+	}
+	var found []*formation.Formation
+	for _, dir := range dirs {
+		f, err := formation.At(filepath.Join(top, filepath.FromSlash(dir)))
+		var not *formation.NotFormationError
+		if errors.As(err, &not) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, f)
+	}
+	slices.SortFunc(found, func(a, b *formation.Formation) int { return cmp.Compare(a.Dir, b.Dir) })
+	return found, nil
+}
+
+// NewBasis opens what the formations in dirs have: every vault whose key is at
+// hand. settings is the content of .muxi-secrets.yaml, nil where there is none.
+// Errors: *formation.SettingsError.
+func NewBasis(top string, dirs []string, settings []byte) (*Basis, error) {
+	parsed, err := formation.ParseSettings(settings, func(rule string) bool { return slices.Contains(scan.Rules(), scan.Rule(rule)) })
+	if err != nil {
+		return nil, err
+	}
+	formations, err := Formations(top, dirs)
+	if err != nil {
+		return nil, err
+	}
+	folders := map[string]bool{}
+	for _, dir := range dirs {
+		folders[dir] = true
+	}
+	return &Basis{dirs, parsed, &scan.Scanner{
+		Known:       Secrets(top, formations),
+		IsFormation: func(dir string) bool { return folders[dir] },
+	}}, nil
+}
+
+// BasisOf is the basis for a version of the repository: its formations, its
+// settings, and the keys of the work tree. Where there is no commit yet, a tree
+// counts as empty.
+func BasisOf(ctx context.Context, repo gitutil.Repository, from Source) (*Basis, error) {
+	var dirs []string
+	var settings []byte
+	seen := map[string]bool{}
+	err := from(ctx, "", gitutil.Visitor{
+		Want: func(p string, _ gitutil.Mode) bool {
+			if dir := path.Dir(p); formation.IsFormationFile(path.Base(p)) && !seen[dir] {
+				seen[dir] = true
+				dirs = append(dirs, dir)
+			}
+			return p == formation.SettingsFile
+		},
+		Blob: func(b *gitutil.Blob) error {
+			settings = append([]byte(nil), b.Data...)
+			return nil
+		},
+	})
+	var unborn *gitutil.RevisionError
+	if err != nil && !errors.As(err, &unborn) {
+		return nil, err
+	}
+	return NewBasis(repo.Layout().Top, dirs, settings)
+}
+
+// BasisOnDisk is the basis for the work tree as it is.
+func BasisOnDisk(repo gitutil.Repository) (*Basis, error) {
+	top := repo.Layout().Top
+	var dirs []string
+	for _, f := range formation.Below(top) {
+		dirs = append(dirs, Label(top, f.Dir))
+	}
+	file := filepath.Join(top, formation.SettingsFile)
+	settings, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, &formation.FileError{Op: "read", Path: file, Err: err}
+	}
+	return NewBasis(top, dirs, settings)
+}

@@ -1,0 +1,236 @@
+package hooks
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/scan"
+)
+
+// Runner does what git's hooks have to do in one repository.
+type Runner struct {
+	Repo gitutil.Repository
+	// Reopen opens the repository once more, for a question beside another.
+	Reopen   func() (gitutil.Repository, error)
+	Files    formation.Files
+	Getenv   func(string) string
+	Progress func(files, commits int)
+}
+
+// Outcome is what a hook found and did.
+type Outcome struct {
+	Report
+	// Warnings do not stop git.
+	Warnings []scan.Finding
+	// Templates are the templates that were brought up to date for the commit.
+	Templates []string
+}
+
+// PreCommit judges what is staged, and brings the templates of the formations
+// that the commit touches up to date: the staged one from the index, the one in
+// the work tree from the work tree. pre-merge-commit does the same.
+func (r *Runner) PreCommit(ctx context.Context) (*Outcome, error) {
+	j := r.judge(ctx)
+	var touched []string // paths
+	report, err := j.run(func(v gitutil.Visitor) error {
+		blob := v.Blob
+		v.Blob = func(b *gitutil.Blob) error {
+			touched = append(touched, b.Path)
+			return blob(b)
+		}
+		v.Deleted = func(p string) error {
+			touched = append(touched, p)
+			return nil
+		}
+		return r.Repo.Staged(ctx, gitutil.StagedOptions{}, v)
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &Outcome{Report: *report}
+	basis, err := j.Basis()
+	if err != nil {
+		return nil, err
+	}
+	var dirs []string
+	for _, dir := range basis.Dirs {
+		if slices.ContainsFunc(touched, func(p string) bool { return within(dir, p) != "" }) {
+			dirs = append(dirs, dir)
+		}
+	}
+	if len(dirs) == 0 {
+		return out, nil
+	}
+	snapshots, err := Snapshots(ctx, r.Repo, Index(r.Repo), dirs, basis.Dirs)
+	if err != nil {
+		return nil, err
+	}
+	state, err := j.State(ctx, snapshots)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range state {
+		switch f.Rule {
+		case scan.TemplateStale: // mended below
+		case scan.KeyNotIgnored:
+			out.Findings = append(out.Findings, f)
+		default:
+			out.Warnings = append(out.Warnings, f)
+		}
+	}
+	if Stops(out.Findings) {
+		return out, nil // git stops: nothing is to be changed on the way
+	}
+	for _, s := range snapshots {
+		changed, err := r.template(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			out.Templates = append(out.Templates, path.Join(s.Dir, formation.TemplateFile))
+		}
+	}
+	return out, nil
+}
+
+// Stops reports whether findings stop a commit or a push.
+func Stops(found []scan.Finding) bool {
+	return slices.ContainsFunc(found, func(f scan.Finding) bool { return f.Severity == scan.Error })
+}
+
+// template brings one formation's template up to date, in the index and in the
+// work tree.
+func (r *Runner) template(ctx context.Context, s *Snapshot) (bool, error) {
+	name := path.Join(s.Dir, formation.TemplateFile)
+	staged := false
+	if plan := s.Plan(); plan.State != formation.TemplateCurrent {
+		if err := r.Repo.StageFile(ctx, name, plan.Content, gitutil.ModeFile); err != nil {
+			return false, err
+		}
+		staged = true
+	}
+	f, err := formation.At(filepath.Join(r.Repo.Layout().Top, filepath.FromSlash(s.Dir)))
+	if err != nil {
+		return staged, nil // not in the work tree (a sparse checkout)
+	}
+	onDisk, err := OnDisk(r.Repo.Layout().Top, f)
+	if err != nil {
+		return false, err
+	}
+	plan, err := f.PlanTemplate(onDisk.Survey, onDisk.Vault, nil)
+	if err != nil {
+		return false, err
+	}
+	batch := r.Files.Batch()
+	defer batch.Discard()
+	if _, err := plan.Apply(batch); err != nil {
+		return false, err
+	}
+	return staged, batch.Commit()
+}
+
+// CommitMessage judges the file that holds the message of the pending commit.
+func (r *Runner) CommitMessage(ctx context.Context, file string) (*Outcome, error) {
+	message, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &formation.FileError{Op: "read", Path: file, Err: err}
+	}
+	comment, _, err := r.Repo.Config(ctx, "core.commentChar")
+	if err != nil {
+		return nil, err
+	}
+	switch comment {
+	case "":
+		comment = "#"
+	case "auto":
+		comment = "" // git picks one that no line starts with: nothing is left out
+	}
+	report, err := r.judge(ctx).Message(message, comment)
+	if err != nil {
+		return nil, err
+	}
+	return &Outcome{Report: *report}, nil
+}
+
+// PrePush judges the commits that the remote does not have. lines is what git
+// gives the hook: "<local ref> <local id> <remote ref> <remote id>".
+func (r *Runner) PrePush(ctx context.Context, remote string, lines io.Reader) (*Outcome, error) {
+	return r.incoming(ctx, lines, 4, func(f []string) gitutil.Range {
+		return gitutil.Range{Include: []string{f[1]}, Known: []string{f[3]}, ExceptRemote: remote}
+	})
+}
+
+// PreReceive judges the commits that a push brings to this server, while they
+// are still in quarantine. lines is "<old id> <new id> <ref>".
+func (r *Runner) PreReceive(ctx context.Context, lines io.Reader) (*Outcome, error) {
+	return r.incoming(ctx, lines, 3, func(f []string) gitutil.Range {
+		return gitutil.Range{Include: []string{f[1]}, Known: []string{f[0]}, ExceptRefs: true}
+	})
+}
+
+func (r *Runner) incoming(ctx context.Context, lines io.Reader, fields int, rangeOf func([]string) gitutil.Range) (*Outcome, error) {
+	out := &Outcome{}
+	j := r.judge(ctx)
+	scanner := bufio.NewScanner(lines)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		f := strings.Fields(scanner.Text())
+		if len(f) != fields {
+			return nil, fmt.Errorf("git gave the hook a line of %d words where %d were expected", len(f), fields)
+		}
+		if strings.Trim(f[1], "0") == "" {
+			continue // a ref is deleted
+		}
+		report, err := j.Range(ctx, rangeOf(f))
+		if err != nil {
+			return nil, err
+		}
+		out.Files += report.Files
+		out.Commits += report.Commits
+		out.Skipped = append(out.Skipped, report.Skipped...)
+		out.Findings = append(out.Findings, report.Findings...)
+	}
+	basis, err := j.Basis()
+	if err != nil {
+		return nil, err
+	}
+	out.Findings = basis.Settle(out.Findings) // two refs may bring one commit
+	return out, scanner.Err()
+}
+
+// judge makes a Judge whose basis is prepared beside everything else, by a
+// repository of its own: from the index, or where there is none from HEAD.
+func (r *Runner) judge(ctx context.Context) *Judge {
+	return &Judge{Repo: r.Repo, Progress: r.Progress, Basis: BasisBeside(r.Reopen, func(repo gitutil.Repository) (*Basis, error) {
+		from := Index(repo)
+		if repo.Layout().Top == "" {
+			from = Tree(repo, "HEAD")
+		}
+		return BasisOf(ctx, repo, from)
+	})}
+}
+
+// BasisBeside starts to work out a basis at once, with a repository of its own,
+// and returns how to wait for it.
+func BasisBeside(reopen func() (gitutil.Repository, error), work func(gitutil.Repository) (*Basis, error)) func() (*Basis, error) {
+	once := sync.OnceValues(func() (*Basis, error) {
+		repo, err := reopen()
+		if err != nil {
+			return nil, err
+		}
+		defer repo.Close()
+		return work(repo)
+	})
+	go once()
+	return once
+}

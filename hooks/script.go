@@ -1,0 +1,94 @@
+package hooks
+
+import (
+	"bytes"
+	"strings"
+)
+
+// Names are the hooks that a clone gets; ServerNames those of a server.
+var (
+	names       = [...]string{"pre-commit", "pre-merge-commit", "commit-msg", "pre-push"}
+	serverNames = [...]string{"pre-receive"}
+)
+
+// Names returns the hooks that are installed in a clone, or on a server.
+func Names(server bool) []string {
+	if server {
+		return serverNames[:]
+	}
+	return names[:]
+}
+
+// idLine is the second line of every hook of ours, in every version: it is how
+// one is told from a hook that a person or another tool wrote.
+const idLine = "# git-muxi-secrets hook "
+
+// scriptVersion counts up when the text of a hook changes.
+const scriptVersion = "v1"
+
+// keptSuffix is put behind the name of a hook that was there before ours. It
+// runs first; uninstalling gives it its name back.
+const keptSuffix = ".before-muxi-secrets"
+
+// IsOurs reports whether a hook file is one of ours, of any version.
+func IsOurs(content []byte) bool {
+	lines := bytes.SplitN(content, []byte("\n"), 3)
+	return len(lines) > 1 && bytes.HasPrefix(lines[1], []byte(idLine))
+}
+
+// readsInput tells the hooks that git feeds on standard input.
+func readsInput(name string) bool { return name == "pre-push" || name == "pre-receive" }
+
+// Script is the text of a hook. It runs the hook that was there before, then
+// git-muxi-secrets: the one on PATH, else the one that installed it (a graphical
+// client often has a shorter PATH). Without any it stops git: a check that is
+// silently gone would be worse than none.
+func Script(name, program string) string {
+	run := `    "$kept" "$@" || exit $?`
+	check := `exec "$program" hook-run ` + name + ` "$@"`
+	input := ""
+	if readsInput(name) {
+		// Both read all of what git says: it is kept, to the byte, in a variable.
+		input = "input=$(cat; printf x)\ninput=${input%x}\n"
+		run = `    printf '%s' "$input" | "$kept" "$@" || exit $?`
+		check = `printf '%s' "$input" | "$program" hook-run ` + name + ` "$@"`
+	}
+	return `#!/bin/sh
+` + idLine + scriptVersion + ": " + name + `
+# Made by 'git muxi-secrets hooks install'; 'git muxi-secrets hooks uninstall'
+# takes it away and puts back what was here before. Edits are lost.
+kept="$(dirname "$0")/` + name + keptSuffix + `"
+` + input + `if [ -x "$kept" ]; then
+` + run + `
+fi
+program=git-muxi-secrets
+command -v "$program" >/dev/null 2>&1 || program=` + shellQuote(program) + `
+if ! command -v "$program" >/dev/null 2>&1; then
+    {
+        echo "git muxi-secrets: error: this repository's ` + name + ` hook needs git-muxi-secrets, which is not on PATH"
+        echo "git muxi-secrets: hint: install it: go install github.com/muxi-ai/git-muxi-secrets@latest"
+        echo "git muxi-secrets: hint: skip the check this once: git's own --no-verify"
+        echo "git muxi-secrets: hint: remove the hook: rm '$0'"
+    } >&2
+    exit 1
+fi
+` + check + "\n"
+}
+
+func shellQuote(text string) string {
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// SkipHint says how to leave a hook out once.
+func SkipHint(name string) string {
+	switch name {
+	case "pre-push":
+		return "git push --no-verify"
+	case "pre-merge-commit":
+		return "git merge --no-verify"
+	}
+	return "git commit --no-verify"
+}
+
+// command is the line that does a hook's work, for other hook managers.
+func command(name string) string { return "git muxi-secrets hook-run " + name }

@@ -1,0 +1,308 @@
+package hooks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/scan"
+)
+
+// Snapshot is one formation as the work tree, the index or a commit has it. Its
+// key is always the one on disk: no commit ever holds it.
+type Snapshot struct {
+	Dir      string // from the top, with /; "." is the top
+	Survey   *formation.Survey
+	Template []byte
+	HasTemplate,
+	HasVault bool
+	Key   *crypto.Key      // nil: not at hand, or no key
+	Vault *formation.Vault // nil: not to be opened
+	// Err is why a vault with a key at hand does not open.
+	Err error
+}
+
+// Source shows the files of one version of the repository at or below a path.
+type Source func(ctx context.Context, path string, v gitutil.Visitor) error
+
+// Index is the version that the pending commit is made from.
+func Index(repo gitutil.Repository) Source { return repo.IndexBlobs }
+
+// Tree is the version that a commit holds.
+func Tree(repo gitutil.Repository, rev string) Source {
+	return func(ctx context.Context, path string, v gitutil.Visitor) error {
+		return repo.TreeBlobs(ctx, rev, path, v)
+	}
+}
+
+// Snapshots reads the formations in dirs from a version. all are the folders
+// of every formation in it: one inside another is left to itself.
+func Snapshots(ctx context.Context, repo gitutil.Repository, from Source, dirs, all []string) ([]*Snapshot, error) {
+	var list []*Snapshot
+	for _, dir := range dirs {
+		s := &Snapshot{Dir: dir, Survey: &formation.Survey{}}
+		var sealed []byte
+		inner := func(p string) (rel string, ok bool) {
+			rel = within(dir, p)
+			if rel == "" {
+				return "", false
+			}
+			for _, other := range all {
+				if other != dir && within(dir, other) != "" && (p == other || within(other, p) != "") {
+					return "", false
+				}
+			}
+			return rel, true
+		}
+		prefix := dir
+		if dir == "." {
+			prefix = ""
+		}
+		err := from(ctx, prefix, gitutil.Visitor{
+			Want: func(p string, _ gitutil.Mode) bool {
+				rel, ok := inner(p)
+				return ok && (rel == formation.VaultFile || rel == formation.TemplateFile || formation.MayRefer(rel))
+			},
+			Blob: func(b *gitutil.Blob) error {
+				switch rel := within(dir, b.Path); rel {
+				case formation.VaultFile:
+					s.HasVault, sealed = true, append([]byte(nil), b.Data...)
+				case formation.TemplateFile:
+					s.HasTemplate, s.Template = true, append([]byte(nil), b.Data...)
+				default:
+					s.Survey.Add(rel, formation.ReferencesIn(rel, b.Data))
+				}
+				return nil
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.open(repo.Layout().Top, sealed)
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// OnDisk is the formation as the work tree has it.
+func OnDisk(top string, f *formation.Formation) (*Snapshot, error) {
+	survey, err := f.Survey()
+	if err != nil {
+		return nil, err
+	}
+	s := &Snapshot{Dir: Label(top, f.Dir), Survey: survey}
+	if _, s.Template, s.HasTemplate, err = f.ReadTemplate(); err != nil {
+		return nil, err
+	}
+	sealed, ok, err := f.ReadSealed()
+	if err != nil {
+		return nil, err
+	}
+	s.HasVault = ok
+	s.open(top, sealed)
+	return s, nil
+}
+
+// open opens the vault with the key of the work tree, if there is one.
+func (s *Snapshot) open(top string, sealed []byte) {
+	if top == "" {
+		return
+	}
+	f := &formation.Formation{Dir: filepath.Join(top, filepath.FromSlash(s.Dir))}
+	key, err := f.ReadKey()
+	var missing *formation.NoKeyError
+	if errors.As(err, &missing) {
+		return
+	}
+	if err != nil {
+		s.Err = err
+		return
+	}
+	s.Key = key
+	if !s.HasVault {
+		s.Vault = formation.NewVault()
+		return
+	}
+	plaintext, err := key.Open(sealed)
+	if err == nil {
+		s.Vault, err = formation.DecodeVault(plaintext)
+	}
+	s.Err = err
+}
+
+// within gives p relative to the folder dir, or "" where it is not inside.
+func within(dir, p string) string {
+	if dir == "." {
+		return p
+	}
+	rel, ok := strings.CutPrefix(p, dir+"/")
+	if !ok {
+		return ""
+	}
+	return rel
+}
+
+// State judges formations as a whole: the rules that no single file shows.
+func (j *Judge) State(ctx context.Context, snapshots []*Snapshot) ([]scan.Finding, error) {
+	var found []scan.Finding
+	for _, s := range snapshots {
+		found = append(found, s.template()...)
+		found = append(found, s.values()...)
+		onKey, err := j.keyFile(ctx, s.Dir)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, onKey...)
+	}
+	found = append(found, shared(snapshots)...)
+	basis, err := j.Basis()
+	if err != nil {
+		return nil, err
+	}
+	return basis.Settle(found), nil
+}
+
+func finding(rule scan.Rule, file, secret string, line, column int, format string, args ...any) scan.Finding {
+	return scan.Finding{
+		Rule: rule, Severity: rule.Severity(), Path: file, Line: max(line, 1), Column: max(column, 1),
+		Secret: secret, Message: fmt.Sprintf(format, args...), Fingerprint: scan.Fingerprint(rule, file, secret),
+	}
+}
+
+// Plan is the template as it should be in this version.
+func (s *Snapshot) Plan() *formation.TemplatePlan {
+	return formation.PlanTemplate(s.Template, s.HasTemplate, s.Survey, s.Vault, nil)
+}
+
+// template judges the template of a formation that was set up. Before that, a
+// template is what the formation's author made of it: MUXI's own examples leave
+// names out of theirs.
+func (s *Snapshot) template() []scan.Finding {
+	if !s.HasVault && s.Key == nil {
+		return nil
+	}
+	plan := s.Plan()
+	if plan.State == formation.TemplateCurrent {
+		return nil
+	}
+	message := "the template is not what 'git muxi-secrets sync' would write"
+	switch {
+	case plan.State == formation.TemplateMissing:
+		message = "the template is missing; 'git muxi-secrets sync' writes it"
+	case len(plan.Added)+len(plan.Dropped) > 0:
+		message = fmt.Sprintf("the template is stale (%s); 'git muxi-secrets sync' writes it", plan.Changes())
+	}
+	return []scan.Finding{finding(scan.TemplateStale, path.Join(s.Dir, formation.TemplateFile), "", 1, 1, "%s", message)}
+}
+
+// values compares what is referred to with what is stored.
+func (s *Snapshot) values() []scan.Finding {
+	if s.Vault == nil {
+		return nil
+	}
+	var found []scan.Finding
+	told := map[string]bool{}
+	used := map[string]bool{}
+	for _, ref := range s.Survey.References {
+		used[ref.Name] = true
+		if _, ok := s.Vault.Find(ref.Name); ok || ref.Optional || told[ref.Name] {
+			continue
+		}
+		told[ref.Name] = true
+		found = append(found, finding(scan.MissingSecret, path.Join(s.Dir, ref.Path), ref.Name, ref.Line, ref.Column,
+			"%s has no value; 'git muxi-secrets add %s' stores one", ref.Name, ref.Name))
+	}
+	for _, name := range s.Vault.Names() {
+		if !used[formation.Normalize(name)] {
+			found = append(found, finding(scan.UnusedSecret, path.Join(s.Dir, formation.VaultFile), name, 1, 1,
+				"%s is stored and no file refers to it", name))
+		}
+	}
+	return found
+}
+
+// keyFile judges the .key on disk.
+func (j *Judge) keyFile(ctx context.Context, dir string) ([]scan.Finding, error) {
+	top := j.Repo.Layout().Top
+	if top == "" {
+		return nil, nil
+	}
+	full := filepath.Join(top, filepath.FromSlash(dir), formation.KeyFile)
+	info, err := os.Stat(full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &formation.FileError{Op: "read", Path: full, Err: err}
+	}
+	name := path.Join(dir, formation.KeyFile)
+	var found []scan.Finding
+	ignored, err := j.Repo.Ignored(ctx, []string{full})
+	if err != nil {
+		return nil, err
+	}
+	if !ignored[0] {
+		found = append(found, finding(scan.KeyNotIgnored, name, "", 1, 1, "git would track this key; 'git muxi-secrets init' has it ignored"))
+	}
+	if formation.ReadableByOthers(info) {
+		found = append(found, finding(scan.KeyPermissions, name, "", 1, 1, "others on this machine can read this key; 'chmod 600' it"))
+	}
+	return found, nil
+}
+
+// shared finds formations that have one key, or one value for the same name.
+func shared(snapshots []*Snapshot) []scan.Finding {
+	var found []scan.Finding
+	keys := map[string]string{}
+	values := map[[2]string]string{}
+	for _, s := range snapshots {
+		if s.Key != nil {
+			if first, ok := keys[s.Key.Fingerprint()]; ok {
+				found = append(found, finding(scan.SharedKey, path.Join(s.Dir, formation.KeyFile), "", 1, 1, "the same key as %s has; give each formation its own", where(first)))
+			} else {
+				keys[s.Key.Fingerprint()] = s.Dir
+			}
+		}
+		if s.Vault == nil {
+			continue
+		}
+		for _, name := range s.Vault.Names() {
+			value, _, err := s.Vault.Get(name)
+			if err != nil {
+				continue
+			}
+			at := [2]string{name, value}
+			if first, ok := values[at]; ok {
+				found = append(found, finding(scan.SharedValue, path.Join(s.Dir, formation.VaultFile), name, 1, 1, "%s has the same value in %s", name, where(first)))
+			} else {
+				values[at] = s.Dir
+			}
+		}
+	}
+	return found
+}
+
+func where(dir string) string {
+	if dir == "." {
+		return "the top of the repository"
+	}
+	return "'" + dir + "'"
+}
+
+// WithState adds to a report what State finds.
+func (j *Judge) WithState(ctx context.Context, report *Report, snapshots []*Snapshot) (*Report, error) {
+	found, err := j.State(ctx, snapshots)
+	if err != nil {
+		return nil, err
+	}
+	report.Findings = append(report.Findings, found...)
+	return report, nil
+}

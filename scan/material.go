@@ -1,0 +1,201 @@
+package scan
+
+import (
+	"bytes"
+	"path"
+	"strings"
+)
+
+// keyFile says which key file name is, or "" if it is none. Where the name alone
+// could mean something public, the content decides.
+func keyFile(name string, content []byte) string {
+	base := strings.ToLower(path.Base(name))
+	if base == ".key" {
+		return "a formation's key file must never be committed"
+	}
+	if rest, ok := strings.CutPrefix(base, ".key"); ok && isCopy(rest) {
+		return "a copy of a formation's key file must never be committed"
+	}
+	switch base {
+	case "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk":
+		if bytes.Contains(content, []byte("PRIVATE KEY")) {
+			return "a private SSH key must never be committed"
+		}
+	}
+	return ""
+}
+
+// isCopy reports whether what follows .key is what people and editors put
+// behind the name of a copy.
+func isCopy(rest string) bool {
+	switch strings.TrimLeft(rest, ".-_ ~") {
+	case "":
+		return rest != "" && strings.TrimLeft(rest, "~") == ""
+	case "bak", "backup", "old", "orig", "copy", "save", "saved", "swp", "tmp", "1", "2", "txt", "prev", "new":
+		return true
+	}
+	return false
+}
+
+// material finds keys under any name: Fernet keys, age identities, private key
+// blocks. text may be binary.
+func material(name string, text []byte) []hit {
+	hits := fernetKeys(name, text)
+	hits = ageIdentities(text, hits)
+	return privateKeys(text, hits)
+}
+
+// fernetLength is 32 bytes in base64, without the one = behind them.
+const fernetLength = 43
+
+// fernetKeys finds what may be a Fernet key: 43 characters of base64 and a =.
+// A SHA-256 hash in base64 has the same shape. One with - or _ in it is taken for
+// a key, since hashes are written with + and /; any other only where a field or
+// a file that is named like a key holds it, or where it is all that a file holds.
+func fernetKeys(name string, text []byte) (hits []hit) {
+	for at := 0; ; {
+		next := bytes.IndexByte(text[at:], '=')
+		if next < 0 || len(hits) >= maxHits {
+			return hits
+		}
+		end := at + next
+		at = end + 1
+		start := end - fernetLength
+		if start < 0 || !is(text[end-1], isBase64) || !is(text[start], isBase64) || end+1 < len(text) && (text[end+1] == '=' || is(text[end+1], isBase64)) {
+			continue
+		}
+		if spanBack(text, end, isBase64) != start || strings.IndexByte("AEIMQUYcgkosw048", text[end-1]) < 0 {
+			continue // the last character of 32 bytes has its two lowest bits clear
+		}
+		if h, ok := fernetKey(name, text, start, end); ok {
+			hits = append(hits, h)
+		}
+	}
+}
+
+func fernetKey(name string, text []byte, start, end int) (hit, bool) {
+	key := text[start:end]
+	url, std := bytes.ContainsAny(key, "-_"), bytes.ContainsAny(key, "+/")
+	if url && std || distinct(string(key)) < 12 {
+		return hit{}, false
+	}
+	field := variable(text, start)
+	if isHashName(field) || !url && !isKeyName(field) && !isKeyName(stem(name)) && !aloneIn(name, text, start, end) {
+		return hit{}, false
+	}
+	return hit{rule: KeyMaterial, start: start, end: end, field: start, place: field, random: true, message: "a Fernet key"}, true
+}
+
+// aloneIn reports whether a file holds nothing else and is not one for hashes.
+func aloneIn(name string, text []byte, start, end int) bool {
+	rest := len(bytes.Trim(text[:start], " \t\r\n\"'")) + len(bytes.Trim(text[end+1:], " \t\r\n\"'"))
+	return name != "" && rest == 0 && !isHashName(path.Base(name))
+}
+
+// stem is a file's name without its ending, and .key files' ending as the name.
+func stem(name string) string {
+	base := path.Base(name)
+	if strings.EqualFold(path.Ext(base), ".key") {
+		return "key"
+	}
+	return strings.TrimSuffix(base, path.Ext(base))
+}
+
+// isKeyName reports whether a field or file of this name holds a key that nobody
+// may see. Many things called key are none: a cache's, a table's, a public one.
+func isKeyName(name string) bool {
+	n := foldName(name)
+	if strings.Contains(n, "fernet") || strings.HasSuffix(n, "secret") || strings.HasSuffix(n, "muxi_key") {
+		return true
+	}
+	rest, ok := strings.CutSuffix(strings.TrimSuffix(n, "_base64"), "key")
+	if !ok {
+		return false
+	}
+	for _, harmless := range [...]string{"public", "pub", "cache", "primary", "foreign", "partition", "sort", "hash", "map", "index", "row", "idempotency", "site", "peer", "host"} {
+		if strings.HasSuffix(strings.TrimRight(rest, "_"), harmless) {
+			return false
+		}
+	}
+	return true
+}
+
+func isHashName(name string) bool {
+	n := strings.ToLower(name)
+	for _, word := range [...]string{"sha", "hash", "digest", "checksum", "integrity", "sum", "etag", "h1", "thumbprint", "fingerprint"} {
+		if strings.Contains(n, word) {
+			return true
+		}
+	}
+	return false
+}
+
+const ageIdentity = "AGE-SECRET-KEY-"
+
+func ageIdentities(text []byte, hits []hit) []hit {
+	for at := 0; ; {
+		next := bytes.Index(text[at:], []byte(ageIdentity))
+		if next < 0 || len(hits) >= maxHits {
+			return hits
+		}
+		start := at + next
+		body := start + len(ageIdentity)
+		at = span(text, body, isToken)
+		if at-body >= 40 && distinct(string(text[body:at])) >= 12 && spanBack(text, at, isUpper|isDigit) <= body+len("PQ-1") {
+			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: true, message: "an age identity"})
+		}
+	}
+}
+
+// minKeyBody is how many characters of base64 in a row make a private key block
+// real: documentation shows its first line with dots behind it.
+const minKeyBody = 40
+
+// privateKeys finds PEM and OpenPGP blocks of private keys, also where their
+// line ends are escaped, and PEM that was put into base64 once more.
+func privateKeys(text []byte, hits []hit) []hit {
+	for at := 0; ; {
+		next := bytes.Index(text[at:], []byte("PRIVATE KEY"))
+		if next < 0 || len(hits) >= maxHits {
+			break
+		}
+		word := at + next
+		at = word + len("PRIVATE KEY")
+		rest := bytes.TrimPrefix(text[at:], []byte(" BLOCK"))
+		start := bytes.LastIndex(text[max(0, word-40):word], []byte("-----BEGIN ")) + max(0, word-40)
+		if !bytes.HasPrefix(text[start:], []byte("-----BEGIN ")) || !bytes.HasPrefix(rest, []byte("-----")) {
+			continue
+		}
+		from, to, ok := keyBody(text, len(text)-len(rest)+5)
+		if ok {
+			hits = append(hits, hit{rule: KeyMaterial, start: start, end: to, field: start, place: variable(text, start), random: true, from: from, to: to, message: "a private key block"})
+			at = to
+		}
+	}
+	const begin = "LS0tLS1CRUdJTi" // base64 of -----BEGIN
+	for at := 0; ; {
+		next := bytes.Index(text[at:], []byte(begin))
+		if next < 0 || len(hits) >= maxHits {
+			return hits
+		}
+		start := at + next
+		at = span(text, start, isBase64)
+		if head := decodeHead(text[start:at]); bytes.Contains(head, []byte("PRIVATE KEY-----")) {
+			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: at-start > 100, message: "a private key block, in base64"})
+		}
+	}
+}
+
+// keyBody finds the first long line of base64 behind a block's BEGIN line and
+// before the next such line.
+func keyBody(text []byte, from int) (start, end int, ok bool) {
+	near := text[:min(len(text), from+1024)]
+	if stop := bytes.Index(near[from:], []byte("-----")); stop >= 0 {
+		near = near[:from+stop]
+	}
+	start, end, ok = nextRun(near, from, minKeyBody, isBase64)
+	if ok && distinct(string(near[start:end])) < 12 {
+		return 0, 0, false
+	}
+	return start, end, ok
+}

@@ -1,0 +1,107 @@
+package scan
+
+import (
+	"bytes"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+// urls finds URLs with a password or a key in their query. It is asked about a
+// formation's files only: elsewhere such URLs are mostly examples.
+func urls(text []byte) (hits []hit) {
+	for at := 0; ; {
+		start, end, _, _, ok := leakyURL(text, at)
+		if !ok || len(hits) >= maxHits {
+			return hits
+		}
+		hits = append(hits, hit{rule: PlaintextKey, start: start, end: end, field: start, place: variable(text, start), message: "a password in a URL"})
+		at = end
+	}
+}
+
+// malformed finds what was meant as a reference and would reach a provider as it
+// stands. base is the file's name; all files of this kind are searched alike.
+func malformed(base string, text []byte) []hit {
+	hits := nearReferences(text)
+	if len(text) > maxYAML || deepYAML(text) || plainReferences(text) {
+		return hits
+	}
+	lines := newYAMLLines(text)
+	add := func(line, column int, message string) {
+		start := lines.offset(line, column)
+		hits = append(hits, hit{rule: MalformedReference, start: start, end: start + 1, field: start, place: variable(text, start), message: message})
+	}
+	found := formation.ReferencesIn(base, text)
+	for _, m := range found.Malformed {
+		add(m.Line, m.Column, "no reference: "+m.Reason)
+	}
+	for _, r := range found.References {
+		if !r.Live && !r.Optional && !r.User {
+			add(r.Line, r.Column, "no reference: the runtime wants ${{ secrets.NAME }}, the name in capitals")
+		}
+	}
+	return hits
+}
+
+// plainReferences reports whether every ${{ in text is spelled exactly as the
+// runtime wants it and stands in no key. Most files are like that, and need no
+// second look.
+func plainReferences(text []byte) bool {
+	if bytes.Contains(text, []byte(`\x`)) || bytes.Contains(text, []byte(`\u`)) || bytes.Contains(text, []byte(`\U`)) {
+		return false
+	}
+	for {
+		_, rest, ok := bytes.Cut(text, []byte("${{"))
+		if !ok {
+			return true
+		}
+		text = rest
+		rest, ok = bytes.CutPrefix(bytes.TrimLeft(rest, " "), []byte("secrets."))
+		if !ok {
+			return false
+		}
+		name := 0
+		for name < len(rest) && (is(rest[name], isUpper|isDigit) || rest[name] == '_') {
+			name++
+		}
+		rest, ok = bytes.CutPrefix(bytes.TrimLeft(rest[name:], " "), []byte("}}"))
+		if !ok || name == 0 {
+			return false
+		}
+		rest = bytes.TrimLeft(rest[:lineLength(rest)], "\"' ")
+		if len(rest) > 0 && rest[0] == ':' {
+			return false
+		}
+	}
+}
+
+// nearReferences finds {{ secrets.X }} and ${ secrets.X }, which other tools
+// replace and MUXI does not.
+func nearReferences(text []byte) (hits []hit) {
+	for at := 0; ; {
+		next := bytes.Index(text[at:], []byte("secrets."))
+		if next < 0 || len(hits) >= maxHits {
+			return hits
+		}
+		at += next
+		start := at
+		for start > 0 && text[start-1] == ' ' {
+			start--
+		}
+		at += len("secrets.")
+		before := text[max(0, start-3):start]
+		switch {
+		case bytes.HasSuffix(before, []byte("${{")):
+			continue
+		case bytes.HasSuffix(before, []byte("{{")), bytes.HasSuffix(before, []byte("${")):
+			start -= 2
+		default:
+			continue
+		}
+		line := text[bytes.LastIndexByte(text[:start], '\n')+1 : start]
+		if !opensComment(string(line)) && !bytes.HasSuffix(line, []byte("$")) {
+			hits = append(hits, hit{rule: MalformedReference, start: start, end: at, field: start, place: variable(text, start),
+				message: "no reference: the runtime wants ${{ secrets.NAME }}"})
+		}
+	}
+}

@@ -1,0 +1,290 @@
+package scan
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+// structure finds literals in the fields of a formation's file that hold a
+// credential. The field decides, not how the value looks.
+func structure(text []byte) []hit {
+	if !mayHoldCredential(text) {
+		return nil
+	}
+	leaves, err := parseYAML(text)
+	if err != nil {
+		leaves = readLines(text)
+	}
+	return judge(text, leaves)
+}
+
+// mayHoldCredential saves most files the parser.
+func mayHoldCredential(text []byte) bool {
+	for _, word := range [...]string{"key", "Key", "KEY", "oken", "OKEN", "ecret", "ECRET", "assw", "ASSW", "PWD", "DSN",
+		"auth", "env", "eader", "connection_string", "redential", "CREDENTIAL", `\x`, `\u`, `\U`} {
+		if bytes.Contains(text, []byte(word)) {
+			return true
+		}
+	}
+	return false
+}
+
+func judge(text []byte, leaves []leaf) (hits []hit) {
+	types, names := map[int]string{}, map[int]string{}
+	for _, l := range leaves {
+		if l.at == nil {
+			continue
+		}
+		switch l.at.name {
+		case "type":
+			types[l.parent] = l.value
+		case "name":
+			names[l.parent] = l.value
+		}
+	}
+	seen := map[int]bool{} // an anchored value is one leak, however often it is used
+	for _, l := range leaves {
+		if seen[l.start] || l.value == "" {
+			continue
+		}
+		if h, ok := l.judge(text, roleOf(l.at, types[l.parent], names[l.parent])); ok {
+			seen[l.start] = true
+			hits = append(hits, h)
+		}
+	}
+	return hits
+}
+
+// judge says whether a leaf in a field of the given role leaks.
+func (l *leaf) judge(text []byte, r role) (hit, bool) {
+	value, skip := l.value, 0
+	switch {
+	case r == noCredential, l.plain && !l.number, inSchema(l.at):
+		return hit{}, false
+	case r == assignment:
+		name, v, ok := strings.Cut(value, "=")
+		if !ok || !isSecretVariable(foldName(name)) {
+			return hit{}, false
+		}
+		value, skip = v, len(name)+1
+		r = environment
+	}
+	switch {
+	case r == environment && (l.number || isSetting(value)), r == localOrKey && value == "local":
+		return hit{}, false
+	case r == connection && !hasPassword(value):
+		return hit{}, false
+	}
+	at, ok := 0, true
+	if r != connection {
+		at, ok = literal(value)
+	}
+	if !ok {
+		return hit{}, false
+	}
+	start := l.place(text, skip+at)
+	return hit{rule: PlaintextKey, start: start, end: max(l.end, start+1), field: l.field, place: l.at.path(),
+		message: "a literal in " + fieldName(l.at) + ", where a reference belongs"}, true
+}
+
+// place is the offset in text of byte at of the leaf's value.
+func (l *leaf) place(text []byte, at int) int {
+	if at == 0 {
+		return l.start
+	}
+	rest, source := l.value[at:], text[l.start:max(l.start, min(l.end, len(text)))]
+	rest = rest[:min(len(rest), 16)] // enough to find it, short enough not to meet a line break
+	if cut := strings.IndexAny(rest, " \n$"); cut > 0 {
+		rest = rest[:cut]
+	}
+	if bytes.HasPrefix(source[min(at, len(source)):], []byte(rest)) {
+		return l.start + at
+	}
+	if next := bytes.Index(source, []byte(rest)); next >= 0 {
+		return l.start + next
+	}
+	return l.start
+}
+
+// isSetting reports whether an environment variable's value is a boolean, a
+// number or a path: DEBUG_TOKEN=true, TOKEN_KEY=/run/secrets/token.
+func isSetting(value string) bool {
+	switch strings.ToLower(value) {
+	case "true", "false", "yes", "no", "on", "off":
+		return true
+	}
+	number := value != "" && strings.Trim(value, "0123456789.-+_") == ""
+	return number || isFilePath(value) || strings.Contains(value, "://") && !hasPassword(value) && !strings.Contains(value, "@")
+}
+
+// isFilePath allows capitals, but not the slash that base64 may begin with.
+func isFilePath(value string) bool {
+	if strings.ContainsAny(value, "+= \n") {
+		return false
+	}
+	for _, start := range [...]string{"./", "../", "~/", "file:", `C:\`, "C:/"} {
+		if strings.HasPrefix(value, start) {
+			return true
+		}
+	}
+	return strings.HasPrefix(value, "/") && (strings.Count(value, "/") > 1 || strings.Contains(value, ".") || len(value) < 20)
+}
+
+// hasPassword reports whether a connection string carries one: in a URL, as
+// user:password@, or as a field such as AccountKey=.
+func hasPassword(value string) bool {
+	text := []byte(value)
+	if bytes.Contains(text, []byte("://")) {
+		_, _, _, _, ok := leakyURL(text, 0)
+		return ok
+	}
+	if user, rest, ok := strings.Cut(value, ":"); ok && !strings.ContainsAny(user, " ;=/@") {
+		if password, _, ok := cutLast(rest, "@"); ok && !isURLPlaceholder(password) {
+			return true
+		}
+	}
+	for _, field := range strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ' ' || r == '\n' }) {
+		name, v, _ := strings.Cut(field, "=")
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "accountkey", "sharedaccesskey", "sharedaccesssignature", "password", "pwd":
+			if !isURLPlaceholder(v) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func cutLast(s, sep string) (before, after string, ok bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// literal returns where in a credential's value something stands that is neither
+// a reference nor a placeholder, and whether there is anything.
+func literal(value string) (at int, ok bool) {
+	at = schemeLength(value)
+	rest := value[at:]
+	if !strings.Contains(rest, "${") && !strings.Contains(rest, "{{") {
+		return at, !isPlaceholder(rest)
+	}
+	if formation.IsPlaceholder(rest) {
+		return at, false // one ${VARIABLE} and nothing else
+	}
+	for i := at; i < len(value); {
+		open, end := expression(value, i)
+		if from, ok := significant(value, i, open); ok {
+			return from, true
+		}
+		if from, ok := fallback(value, open, end); ok {
+			return from, true
+		}
+		i = max(end, i+1)
+	}
+	return at, false
+}
+
+// schemeLength is the length of the word that says how a header's value is meant.
+func schemeLength(value string) int {
+	word, rest, ok := strings.Cut(value, " ")
+	if !ok {
+		return 0
+	}
+	switch strings.ToLower(word) {
+	case "bearer", "basic", "token", "apikey", "api-key", "key", "bot", "digest":
+		return len(value) - len(strings.TrimLeft(rest, " "))
+	}
+	return 0
+}
+
+// expression returns the bounds of the next ${{ }}, ${ } or {{ }} at or after
+// from, or the end of the value twice.
+func expression(value string, from int) (start, end int) {
+	for i := from; i < len(value); i++ {
+		for _, bracket := range [...][2]string{{"${{", "}}"}, {"${", "}"}, {"{{", "}}"}} {
+			if strings.HasPrefix(value[i:], bracket[0]) {
+				if stop := strings.Index(value[i:], bracket[1]); stop >= 0 {
+					return i, i + stop + len(bracket[1])
+				}
+			}
+		}
+	}
+	return len(value), len(value)
+}
+
+// significant looks in what stands beside a reference for a part of a key. Words,
+// separators and public prefixes are none.
+func significant(value string, from, to int) (at int, ok bool) {
+	const separators = " \t\r\n=;:,\"'&?/@"
+	for from < to {
+		if strings.IndexByte(separators, value[from]) >= 0 {
+			from++
+			continue
+		}
+		end := from
+		for end < to && strings.IndexByte(separators, value[end]) < 0 {
+			end++
+		}
+		if isKeyPart(value[from:end]) {
+			return from, true
+		}
+		from = end
+	}
+	return 0, false
+}
+
+func isKeyPart(word string) bool {
+	body := word[publicPrefix(word):]
+	if len(body) < 6 || isPlaceholder(word) {
+		return false
+	}
+	c := compose(body)
+	return len(body) < len(word) || c.kinds > 1 && c.alternations > 0 || len(body) >= 24
+}
+
+// fallback looks at the quoted text behind || in a reference.
+func fallback(value string, start, end int) (at int, ok bool) {
+	_, rest, found := strings.Cut(value[start:end], "||")
+	if !found {
+		return 0, false
+	}
+	at = end - len(rest)
+	open := strings.IndexAny(rest, `'"`)
+	if open < 0 {
+		return 0, false
+	}
+	stop := strings.IndexByte(rest[open+1:], rest[open])
+	if stop < 0 {
+		return 0, false
+	}
+	word := rest[open+1 : open+1+stop]
+	return at + open + 1, len(word) >= 6 && !isPlaceholder(word)
+}
+
+// publicPrefix is the length of the provider's prefix that a key begins with.
+func publicPrefix(key string) int {
+	for i := range formats {
+		if strings.HasPrefix(key, formats[i].prefix) {
+			return len(formats[i].prefix)
+		}
+	}
+	return 0
+}
+
+// isPlaceholder extends formation's rule to what only shows behind a provider's
+// prefix (sk-your-key-here) and to names of types.
+func isPlaceholder(value string) bool {
+	if formation.IsPlaceholder(value) {
+		return true
+	}
+	switch value {
+	case "string", "str", "true", "false":
+		return true
+	}
+	n := publicPrefix(value)
+	return n > 0 && (formation.IsPlaceholder(value[n:]) || isSample([]byte(value)))
+}

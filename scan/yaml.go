@@ -1,0 +1,338 @@
+package scan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// leaf is a scalar of a YAML file and where it hangs.
+type leaf struct {
+	at     *crumb
+	value  string
+	start  int  // offset of the value's first character, behind a quote or block sign
+	end    int  // offset behind it, as far as known; > start unless the value is empty
+	field  int  // offset of its key
+	parent int  // which mapping it hangs in, to find its siblings
+	plain  bool // no string: a number, a boolean, null
+	number bool // a number
+}
+
+// crumb is one step of the way from the root to a leaf: a key, or an item of a
+// list, which is called "[]", or "[github]" where its id or name says so.
+type crumb struct {
+	name string
+	item bool
+	up   *crumb
+}
+
+func (c *crumb) isItem() bool { return c != nil && c.item }
+
+// path is the way from the root, joined by dots.
+func (c *crumb) path() string {
+	var names []string
+	for ; c != nil; c = c.up {
+		names = append(names, c.name[:min(len(c.name), maxName)])
+	}
+	slices.Reverse(names)
+	return strings.Join(names, ".")
+}
+
+const (
+	// maxYAML is the size in bytes above which a file is read line by line: the
+	// parser keeps some hundred bytes for each scalar.
+	maxYAML = 1 << 20
+	// maxDepth is how deep YAML may nest before it is read line by line instead:
+	// the parser and the walk recurse.
+	maxDepth = 500
+	// maxLeaves bounds the walk, so that aliases of aliases of aliases end.
+	// It counts a long value as several.
+	maxLeaves  = 100_000
+	longScalar = 64
+)
+
+var (
+	errTooLarge = errors.New("too large to parse")
+	errTooDeep  = errors.New("nested too deeply to parse")
+	errTooMany  = errors.New("expands to too many values")
+)
+
+// parseYAML returns every scalar of every document in text. Aliases are followed
+// and merged mappings taken in; the value then stands where its anchor is. It
+// fails where text is no YAML or too much of it.
+func parseYAML(text []byte) (leaves []leaf, err error) {
+	if len(text) > maxYAML {
+		return nil, errTooLarge
+	}
+	if deepYAML(text) {
+		return nil, errTooDeep
+	}
+	defer func() {
+		// yaml.v3 reports some malformed input by panicking across its API.
+		if p := recover(); p != nil {
+			leaves, err = nil, fmt.Errorf("malformed YAML: %v", p)
+		}
+	}()
+	w := yamlWalk{text: text, lines: newYAMLLines(text)}
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	for {
+		var document yaml.Node
+		switch err := decoder.Decode(&document); {
+		case errors.Is(err, io.EOF):
+			return w.leaves, nil
+		case err != nil:
+			return nil, err
+		}
+		if err := w.node(&document, nil, 0, 0); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// deepYAML guesses from the bytes alone whether text nests too deeply. It may say
+// so of a file that does not, never the reverse.
+func deepYAML(text []byte) bool {
+	depth := 0
+	for line := range bytes.Lines(text) {
+		indent := 0
+		for indent < len(line) && strings.IndexByte(" -?\t", line[indent]) >= 0 {
+			indent++
+		}
+		for _, b := range line[indent:] {
+			switch b {
+			case '[', '{':
+				depth++
+			case ']', '}':
+				depth = max(depth-1, 0)
+			}
+			if depth > maxDepth {
+				return true
+			}
+		}
+		if indent > 2*maxDepth {
+			return true
+		}
+	}
+	return false
+}
+
+type yamlWalk struct {
+	text     []byte
+	lines    yamlLines
+	leaves   []leaf
+	mappings int
+	visited  int
+	depth    int
+}
+
+// node walks a node. field is the offset of the key it is the value of, parent
+// the mapping that key is in.
+func (w *yamlWalk) node(n *yaml.Node, at *crumb, field, parent int) error {
+	w.visited += 1 + len(n.Value)/longScalar
+	w.depth++
+	defer func() { w.depth-- }()
+	switch {
+	case w.visited > maxLeaves:
+		return errTooMany
+	case w.depth > 2*maxDepth:
+		return errTooDeep
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		return w.node(n.Alias, at, w.lines.offset(n.Alias.Line, n.Alias.Column), parent)
+	case yaml.ScalarNode:
+		w.scalar(n, at, field, parent)
+	case yaml.DocumentNode:
+		for _, child := range n.Content {
+			if err := w.node(child, nil, 0, 0); err != nil {
+				return err
+			}
+		}
+	case yaml.SequenceNode:
+		for _, child := range n.Content {
+			item := &crumb{itemName(child), true, at}
+			if err := w.node(child, item, w.lines.offset(child.Line, child.Column), parent); err != nil {
+				return err
+			}
+		}
+	case yaml.MappingNode:
+		w.mappings++
+		return w.mapping(n, at, w.mappings)
+	}
+	return nil
+}
+
+func (w *yamlWalk) mapping(n *yaml.Node, at *crumb, self int) error {
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		field := w.lines.offset(key.Line, key.Column)
+		if key.Kind == yaml.AliasNode {
+			key = key.Alias
+		}
+		var err error
+		if key.Tag == "!!merge" || key.Value == "<<" {
+			err = w.merged(value, at, self)
+		} else {
+			err = w.node(value, &crumb{key.Value, false, at}, field, self)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// merged takes in what a << names: a mapping or a list of them, mostly aliases.
+func (w *yamlWalk) merged(n *yaml.Node, at *crumb, self int) error {
+	w.depth++
+	defer func() { w.depth-- }()
+	if w.visited++; w.visited > maxLeaves {
+		return errTooMany
+	}
+	if w.depth > 2*maxDepth {
+		return errTooDeep
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		return w.merged(n.Alias, at, self)
+	case yaml.MappingNode:
+		return w.mapping(n, at, self)
+	case yaml.SequenceNode:
+		for _, child := range n.Content {
+			if err := w.merged(child, at, self); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// itemName tells the items of a list apart by what names them, so that a finding
+// keeps its place when an item is put in before it.
+func itemName(n *yaml.Node) string {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if key := n.Content[i].Value; (key == "id" || key == "name") && n.Content[i+1].Kind == yaml.ScalarNode {
+				return "[" + n.Content[i+1].Value + "]"
+			}
+		}
+	}
+	return "[]"
+}
+
+func (w *yamlWalk) scalar(n *yaml.Node, at *crumb, field, parent int) {
+	start := w.start(n)
+	l := leaf{at: at, value: n.Value, start: start, end: w.end(n, start), field: min(field, start), parent: parent}
+	switch n.ShortTag() {
+	case "!!int", "!!float":
+		l.plain, l.number = true, true
+	case "!!bool", "!!null":
+		l.plain = true
+	}
+	w.leaves = append(w.leaves, l)
+}
+
+// start is where a scalar's own text begins: behind its anchor, its tag, its
+// opening quote, or on the line after a | or >.
+func (w *yamlWalk) start(n *yaml.Node) int {
+	at := w.lines.offset(n.Line, n.Column)
+	for at < len(w.text) && (w.text[at] == '&' && n.Anchor != "" || w.text[at] == '!') {
+		for at < len(w.text) && !isBlank(w.text[at]) {
+			at++
+		}
+		at = skipYAMLBlank(w.text, at)
+	}
+	switch {
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
+		if at < len(w.text) && (w.text[at] == '"' || w.text[at] == '\'') {
+			at++
+		}
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 && n.Value != "":
+		at += lineLength(w.text[at:])
+		for at < len(w.text) && isBlank(w.text[at]) {
+			at++
+		}
+	}
+	return min(at, len(w.text))
+}
+
+// skipYAMLBlank skips white space, line ends and comments.
+func skipYAMLBlank(text []byte, at int) int {
+	for at < len(text) {
+		switch {
+		case isBlank(text[at]):
+			at++
+		case text[at] == '#':
+			at += lineLength(text[at:])
+		default:
+			return at
+		}
+	}
+	return at
+}
+
+// end is where a scalar's text ends. yaml.v3 does not say; what is needed is a
+// span that covers the value and nothing of its neighbours.
+func (w *yamlWalk) end(n *yaml.Node, start int) int {
+	rest := w.text[start:]
+	switch {
+	case n.Style&yaml.DoubleQuotedStyle != 0:
+		return start + quoteEnd(rest, '"')
+	case n.Style&yaml.SingleQuotedStyle != 0:
+		return start + quoteEnd(rest, '\'')
+	}
+	lines := strings.Split(strings.TrimSpace(n.Value), "\n")
+	at := start
+	for i, line := range lines {
+		if i > 0 {
+			at = skipYAMLBlank(w.text, at)
+		}
+		line = strings.TrimSpace(line)
+		next := bytes.Index(w.text[at:min(len(w.text), at+len(line)+1)], []byte(line))
+		if next < 0 {
+			// Folded: the line of the value is several of the file.
+			return max(min(len(w.text), at+lineLength(w.text[at:])), foldedEnd(w.text, at, line))
+		}
+		at += next + len(line)
+	}
+	return at
+}
+
+// foldedEnd follows the words of a folded line through text.
+func foldedEnd(text []byte, at int, line string) int {
+	for word := range strings.FieldsSeq(line) {
+		at = skipBlank(text, at)
+		if !bytes.HasPrefix(text[at:], []byte(word)) {
+			break
+		}
+		at += len(word)
+	}
+	return at
+}
+
+func skipBlank(text []byte, at int) int {
+	for at < len(text) && isBlank(text[at]) {
+		at++
+	}
+	return at
+}
+
+// quoteEnd returns the offset of the quote that closes a string.
+func quoteEnd(text []byte, quote byte) int {
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && quote == '"':
+			i++
+		case text[i] == quote && quote == '\'' && i+1 < len(text) && text[i+1] == quote:
+			i++
+		case text[i] == quote:
+			return i
+		}
+	}
+	return len(text)
+}
