@@ -143,7 +143,7 @@ func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOpt
 		case plain:
 			return hooks.BasisOnDisk(repo)
 		}
-		return hooks.BasisOf(ctx, repo, hooks.Index(repo))
+		return hooks.BasisOfIndex(ctx, repo)
 	})}
 	switch {
 	case o.staged:

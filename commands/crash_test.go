@@ -337,3 +337,23 @@ func killAdd(b *sandbox, name, value string, delay time.Duration) {
 func templateOf(template string, values map[string]string, name string) string {
 	return string(formation.ParseTemplate([]byte(template)).With(append(slices.Collect(maps.Keys(values)), name)))
 }
+
+// TestStartOverBesideALink: a secrets.enc that is a symbolic link is put aside
+// with what it points to.
+func TestStartOverBesideALink(t *testing.T) {
+	isolateProcess(t)
+	b := newSandbox(t, simpleExample, true)
+	b.do("old", "add", "OPENAI_API_KEY", "--stdin")
+	sealed := b.read("secrets.enc")
+	elsewhere := filepath.Join(b.top, "elsewhere")
+	must(t, os.Rename(filepath.Join(b.dir, "secrets.enc"), elsewhere))
+	must(t, os.Symlink(elsewhere, filepath.Join(b.dir, "secrets.enc")))
+	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.do("", "init", "--start-over")
+	if kept, err := os.ReadFile(elsewhere); err != nil || string(kept) != sealed {
+		t.Error("the old vault is gone")
+	}
+	if got, ok := b.secrets(); !ok || len(got) != 0 {
+		t.Error("there is no new, empty vault")
+	}
+}

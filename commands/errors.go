@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -191,6 +192,10 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 
 func (s *session) explainFile(file *formation.FileError) *Error {
 	path := s.show(file.Path)
+	if strings.Contains(filepath.Base(path), "=") && errors.Is(file, fs.ErrNotExist) {
+		return failed(file, "cannot %s a file that is not there (its name is not repeated here: NAME=VALUE is none)", file.Op).
+			hint("to store a value: '%s add NAME'", program)
+	}
 	e := failed(file, "cannot %s '%s': %s", file.Op, path, file.Cause())
 	if filepath.Base(file.Path) == formation.KeyFile && file.Op == "read" {
 		e.Code = exitNoKey

@@ -97,6 +97,9 @@ func (s *session) readRendered(f *formation.Formation, file string) (path string
 	if file != "" {
 		path = s.at(file)
 	}
+	if base := filepath.Base(path); base == formation.KeyFile || base == formation.VaultFile {
+		return path, nil, usage("'%s' is no configuration", base).hint("see '%s render -h'", program)
+	}
 	content, err = os.ReadFile(path)
 	if file != "" && errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(file) {
 		path = f.Path(file)

@@ -26,9 +26,47 @@ type catFile struct {
 	endErr error
 }
 
-func (g *gitRepo) startCatFile(ctx context.Context) (*catFile, error) {
+// takeCatFile gives the cat-file that an earlier visit left, or a new one. The
+// context of a visit does not end it: it lives as long as the repository.
+func (g *gitRepo) takeCatFile() (*catFile, error) {
+	g.mu.Lock()
+	cat := g.idle
+	g.idle = nil
+	g.mu.Unlock()
+	if cat != nil {
+		return cat, nil
+	}
+	return g.startCatFile()
+}
+
+// keepCatFile keeps a cat-file for the next visit; one is enough.
+func (g *gitRepo) keepCatFile(cat *catFile) {
+	g.mu.Lock()
+	kept := g.idle == nil && !g.closed
+	if kept {
+		g.idle = cat
+	}
+	g.mu.Unlock()
+	if !kept {
+		cat.end()
+	}
+}
+
+// Close ends the cat-file that is left.
+func (g *gitRepo) Close() error {
+	g.mu.Lock()
+	cat := g.idle
+	g.idle, g.closed = nil, true
+	g.mu.Unlock()
+	if cat != nil {
+		cat.end()
+	}
+	return nil
+}
+
+func (g *gitRepo) startCatFile() (*catFile, error) {
 	// Above the threshold git streams a blob instead of holding all of it.
-	cmd := g.command(ctx, "-c", "core.bigFileThreshold=16m", "cat-file", "--batch")
+	cmd := g.command(context.Background(), "-c", "core.bigFileThreshold=16m", "cat-file", "--batch")
 	c := &catFile{cmd: cmd}
 	cmd.Stderr = &c.stderr
 	in, err := cmd.StdinPipe()
@@ -56,15 +94,6 @@ func (c *catFile) ask(id string) error {
 		return err
 	}
 	return c.ids.WriteByte('\n')
-}
-
-// done says that nothing more is asked for.
-func (c *catFile) done() error {
-	err := c.ids.Flush()
-	if cerr := c.in.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 // read fills in the size and the data of the object that is next in line.
@@ -117,13 +146,8 @@ func (c *catFile) failure(ctx context.Context, b *Blob) error {
 	return runError(ctx, []string{"cat-file", "--batch"}, stderr, err)
 }
 
-// wait takes git's leave after the last blob.
-func (c *catFile) wait(ctx context.Context) error {
-	if err := c.end(); err != nil {
-		return runError(ctx, []string{"cat-file", "--batch"}, c.stderr.String(), err)
-	}
-	return nil
-}
+// kill makes a read that waits for git return.
+func (c *catFile) kill() { c.cmd.Process.Kill() }
 
 // end closes our side and waits, once.
 func (c *catFile) end() error {

@@ -8,10 +8,11 @@
 // configuration) and every setting. go-git answers where there is none, and
 // refuses with an *UnsupportedError what it cannot read rather than guess.
 //
-// No question starts more than two processes, whatever the size of the
-// repository, and none runs a command that the repository's content or its
-// own configuration names: no hook, filter, textconv, external diff or
-// file-system monitor.
+// A question starts a fixed number of processes, whatever the size of the
+// repository: one for settings, paths and revisions, two for what is staged, a
+// few for commits and for writing to the index. None of them runs a command
+// that the repository's content or its own configuration names: no hook, filter,
+// textconv, external diff or file-system monitor.
 //
 // Paths given to callbacks are relative to the top of the work tree, separated
 // by '/', and hold the bytes that git stores: they may contain newlines,

@@ -21,6 +21,8 @@ type gitRepo struct {
 
 	mu     sync.Mutex
 	config *gitConfig // read once, forgotten by SetConfig
+	idle   *catFile   // what the last visit left, for the next
+	closed bool
 }
 
 func newGitRepo(layout Layout, exe string, opt Options) (Repository, error) {
@@ -41,7 +43,6 @@ func newGitRepo(layout Layout, exe string, opt Options) (Repository, error) {
 
 func (g *gitRepo) Layout() Layout  { return g.layout }
 func (g *gitRepo) Backend() string { return "git" }
-func (g *gitRepo) Close() error    { return nil }
 
 // childEnv is what git inherits. Everything stays that says which index, which
 // objects and which settings the surrounding git command works with; what would

@@ -104,18 +104,19 @@ func (g *gitRepo) emptyTree(ctx context.Context) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-func (g *gitRepo) IndexBlobs(ctx context.Context, path string, v Visitor) error {
-	args := []string{"ls-files", "--stage", "--full-name", "-z"}
-	if path != "" {
-		args = append(args, "--", path)
-	}
-	return g.visit(ctx, &v, func(ctx context.Context, e *emitter) error {
-		return g.list(ctx, e, nil, args, func(f *fields) error {
-			return parseEntries(f, e, func(columns []string) (string, bool) {
-				return columns[1], columns[2] == "0"
-			})
-		})
+func (g *gitRepo) Contents(ctx context.Context, entries []IndexEntry, v Visitor) error {
+	return g.visit(ctx, &v, func(_ context.Context, e *emitter) error {
+		for _, entry := range entries {
+			if err := e.blob(Blob{Path: entry.Path, Mode: entry.Mode, ID: entry.ID}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
+}
+
+func (g *gitRepo) IndexBlobs(ctx context.Context, path string, v Visitor) error {
+	return indexBlobs(ctx, g, path, v)
 }
 
 func (g *gitRepo) TreeBlobs(ctx context.Context, rev, path string, v Visitor) error {

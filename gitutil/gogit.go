@@ -43,6 +43,7 @@ func openGoGit(layout Layout, opt Options) (Repository, error) {
 	fs := dotgit.NewRepositoryFilesystem(osfs.New(layout.GitDir), osfs.New(layout.CommonDir))
 	r.store = filesystem.NewStorageWithOptions(fs, cache.NewObjectLRU(objectCache), filesystem.Options{
 		LargeObjectThreshold: objectCache,
+		KeepDescriptors:      true, // else a pack is opened again for each object
 	})
 	return r, nil
 }

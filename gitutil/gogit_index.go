@@ -135,17 +135,31 @@ func (r *goGitRepo) stagedBase(opt StagedOptions) ([]treeFile, error) {
 	return files, err
 }
 
-func (r *goGitRepo) IndexBlobs(_ context.Context, path string, v Visitor) error {
+func (r *goGitRepo) ListIndex(_ context.Context, want func(path []byte, mode Mode) bool) ([]IndexEntry, error) {
 	idx, err := r.index()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var buf []byte
+	var entries []IndexEntry
 	for _, e := range idx.Entries {
-		if e.Stage != 0 || !below(e.Name, path) {
+		if e.Stage == 0 && !e.IntentToAdd && Mode(e.Mode).hasContent() && want([]byte(e.Name), Mode(e.Mode)) {
+			entries = append(entries, IndexEntry{e.Name, e.Hash.String(), Mode(e.Mode)})
+		}
+	}
+	return entries, nil
+}
+
+func (r *goGitRepo) IndexBlobs(ctx context.Context, path string, v Visitor) error {
+	return indexBlobs(ctx, r, path, v)
+}
+
+func (r *goGitRepo) Contents(_ context.Context, entries []IndexEntry, v Visitor) error {
+	var buf []byte
+	for _, entry := range entries {
+		if !v.wants(entry.Path, entry.Mode) {
 			continue
 		}
-		if err := r.deliver(&v, &Blob{Path: e.Name, Mode: Mode(e.Mode), ID: e.Hash.String()}, &buf); err != nil {
+		if err := r.deliver(&v, &Blob{Path: entry.Path, Mode: entry.Mode, ID: entry.ID}, &buf); err != nil {
 			return err
 		}
 	}

@@ -20,11 +20,13 @@ type event struct {
 
 // emitter takes the events of a listing and asks for the blobs among them.
 type emitter struct {
-	ctx    context.Context
-	v      *Visitor
-	cat    *catFile
-	events chan event
-	prefix string // stands before each blob's path
+	ctx     context.Context
+	v       *Visitor
+	start   func() (*catFile, error)
+	cat     *catFile    // nil until something was asked for
+	unwatch func() bool // stops the context from ending cat
+	events  chan event
+	prefix  string // stands before each blob's path
 }
 
 // visit runs a listing of blobs and `cat-file --batch` side by side: list calls
@@ -32,19 +34,23 @@ type emitter struct {
 //
 // An event is sent before its blob is asked for, and what was asked is flushed
 // before the listing waits for anything, so that neither side can wait for the
-// other for ever.
+// other for ever. Every blob asked for is read, so that cat-file is ready for
+// the next visit after one that ended well; after any other it is ended.
 func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Context, *emitter) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	cat, err := g.startCatFile(ctx)
-	if err != nil {
-		return err
+	e := &emitter{ctx: ctx, v: v, start: g.takeCatFile, events: make(chan event, 256)}
+	if v.Want == nil {
+		// It will be needed: let it start up while the listing does. A visitor
+		// that picks its blobs may want none of them.
+		if err := e.needCat(); err != nil {
+			return err
+		}
 	}
-	e := &emitter{ctx: ctx, v: v, cat: cat, events: make(chan event, 256)}
 	listed := make(chan error, 1)
 	go func() {
 		err := list(ctx, e)
-		cat.done()
+		e.flush()
 		close(e.events)
 		listed <- err
 	}()
@@ -57,17 +63,44 @@ func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Conte
 			cancel(failed)
 		}
 	}
-	err = <-listed
+	err := <-listed
 	if failed != nil {
-		cat.wait(ctx)
-		return failed
+		err = failed
 	}
-	if err != nil {
-		cancel(err)
-		cat.wait(ctx)
+	if e.cat == nil {
 		return err
 	}
-	return cat.wait(ctx)
+	if !e.unwatch() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		e.cat.kill()
+		e.cat.end()
+		return err
+	}
+	g.keepCatFile(e.cat)
+	return nil
+}
+
+// needCat sees to it that there is a cat-file. It is called before the event
+// that needs one is sent, and by the listing's goroutine alone.
+func (e *emitter) needCat() error {
+	if e.cat != nil {
+		return nil
+	}
+	cat, err := e.start()
+	if err != nil {
+		return err
+	}
+	e.unwatch = context.AfterFunc(e.ctx, cat.kill)
+	e.cat = cat
+	return nil
+}
+
+func (e *emitter) flush() {
+	if e.cat != nil {
+		e.cat.ids.Flush()
+	}
 }
 
 func (e *emitter) deliver(ev *event) error {
@@ -96,7 +129,7 @@ func (e *emitter) send(ev event) error {
 		return nil
 	default:
 	}
-	e.cat.ids.Flush()
+	e.flush()
 	select {
 	case e.events <- ev:
 		return nil
@@ -112,6 +145,9 @@ func (e *emitter) blob(b Blob) error {
 	if !e.v.wants(b.Path, b.Mode) {
 		return nil
 	}
+	if err := e.needCat(); err != nil {
+		return err
+	}
 	if err := e.send(event{blob: b}); err != nil {
 		return err
 	}
@@ -122,6 +158,11 @@ func (e *emitter) blob(b Blob) error {
 func (e *emitter) commit(c *Commit, reread bool) error {
 	if e.v.Commit == nil {
 		return nil
+	}
+	if reread {
+		if err := e.needCat(); err != nil {
+			return err
+		}
 	}
 	if err := e.send(event{commit: c, reread: reread}); err != nil {
 		return err
@@ -185,11 +226,11 @@ func (f *fields) next() ([]byte, error) {
 // flushFirst flushes requests before a read that may have to wait.
 type flushFirst struct {
 	r io.Reader
-	w *bufio.Writer
+	e *emitter
 }
 
 func (f flushFirst) Read(p []byte) (int, error) {
-	f.w.Flush()
+	f.e.flush()
 	return f.r.Read(p)
 }
 
@@ -229,7 +270,7 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 		return &GitError{Args: args, Code: -1, Err: err}
 	}
 	started()
-	perr := parse(&fields{r: bufio.NewReaderSize(flushFirst{out, e.cat.ids}, 64<<10)})
+	perr := parse(&fields{r: bufio.NewReaderSize(flushFirst{out, e}, 64<<10)})
 	if perr == io.EOF {
 		perr = nil
 	}

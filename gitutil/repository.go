@@ -74,6 +74,14 @@ type Repository interface {
 	// its order. GIT_INDEX_FILE says which index.
 	IndexBlobs(ctx context.Context, path string, v Visitor) error
 
+	// ListIndex lists the files of the index that want picks, in its order;
+	// unmerged and intent-to-add entries are left out. want must not keep path.
+	// GIT_INDEX_FILE says which index.
+	ListIndex(ctx context.Context, want func(path []byte, mode Mode) bool) ([]IndexEntry, error)
+
+	// Contents visits what ListIndex listed.
+	Contents(ctx context.Context, entries []IndexEntry, v Visitor) error
+
 	// TreeBlobs visits the files of a commit at or below a path ("" for all).
 	TreeBlobs(ctx context.Context, rev, path string, v Visitor) error
 

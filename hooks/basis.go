@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -121,6 +122,38 @@ func BasisOf(ctx context.Context, repo gitutil.Repository, from Source) (*Basis,
 	var unborn *gitutil.RevisionError
 	if err != nil && !errors.As(err, &unborn) {
 		return nil, err
+	}
+	return NewBasis(repo.Layout().Top, dirs, settings)
+}
+
+// BasisOfIndex is BasisOf for the index, which a hook asks for before every
+// commit: no process is started for it.
+func BasisOfIndex(ctx context.Context, repo gitutil.Repository) (*Basis, error) {
+	seen := map[string]bool{}
+	var dirs []string
+	entries, err := repo.ListIndex(ctx, func(p []byte, _ gitutil.Mode) bool {
+		base := p[bytes.LastIndexByte(p, '/')+1:]
+		if formation.IsFormationFile(string(base)) {
+			if dir := path.Dir(string(p)); !seen[dir] {
+				seen[dir] = true
+				dirs = append(dirs, dir)
+			}
+			return false
+		}
+		return string(p) == formation.SettingsFile
+	})
+	if err != nil {
+		return nil, err
+	}
+	var settings []byte
+	if len(entries) > 0 {
+		err = repo.Contents(ctx, entries, gitutil.Visitor{Blob: func(b *gitutil.Blob) error {
+			settings = append([]byte(nil), b.Data...)
+			return nil
+		}})
+		if err != nil {
+			return nil, err
+		}
 	}
 	return NewBasis(repo.Layout().Top, dirs, settings)
 }

@@ -145,6 +145,13 @@ func (r *Runner) CommitMessage(ctx context.Context, file string) (*Outcome, erro
 	if err != nil {
 		return nil, &formation.FileError{Op: "read", Path: file, Err: err}
 	}
+	j := r.judge(ctx)
+	// What git will take out of the message only matters where there is
+	// something in it: git need not be asked before most commits.
+	report, err := j.Message(message, "")
+	if err != nil || len(report.Findings) == 0 {
+		return &Outcome{}, err
+	}
 	comment, _, err := r.Repo.Config(ctx, "core.commentChar")
 	if err != nil {
 		return nil, err
@@ -155,7 +162,7 @@ func (r *Runner) CommitMessage(ctx context.Context, file string) (*Outcome, erro
 	case "auto":
 		comment = "" // git picks one that no line starts with: nothing is left out
 	}
-	report, err := r.judge(ctx).Message(message, comment)
+	report, err = j.Message(message, comment)
 	if err != nil {
 		return nil, err
 	}
@@ -212,11 +219,10 @@ func (r *Runner) incoming(ctx context.Context, lines io.Reader, fields int, rang
 // repository of its own: from the index, or where there is none from HEAD.
 func (r *Runner) judge(ctx context.Context) *Judge {
 	return &Judge{Repo: r.Repo, Progress: r.Progress, Basis: BasisBeside(r.Reopen, func(repo gitutil.Repository) (*Basis, error) {
-		from := Index(repo)
 		if repo.Layout().Top == "" {
-			from = Tree(repo, "HEAD")
+			return BasisOf(ctx, repo, Tree(repo, "HEAD"))
 		}
-		return BasisOf(ctx, repo, from)
+		return BasisOfIndex(ctx, repo)
 	})}
 }
 

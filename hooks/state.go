@@ -43,53 +43,64 @@ func Tree(repo gitutil.Repository, rev string) Source {
 	}
 }
 
-// Snapshots reads the formations in dirs from a version. all are the folders
-// of every formation in it: one inside another is left to itself.
+// Snapshots reads the formations in dirs from a version. all are the folders of
+// every formation in it: a file belongs to the innermost one around it.
 func Snapshots(ctx context.Context, repo gitutil.Repository, from Source, dirs, all []string) ([]*Snapshot, error) {
-	var list []*Snapshot
-	for _, dir := range dirs {
-		s := &Snapshot{Dir: dir, Survey: &formation.Survey{}}
-		var sealed []byte
-		inner := func(p string) (rel string, ok bool) {
-			rel = within(dir, p)
-			if rel == "" {
-				return "", false
-			}
-			for _, other := range all {
-				if other != dir && within(dir, other) != "" && (p == other || within(other, p) != "") {
-					return "", false
-				}
-			}
-			return rel, true
-		}
-		prefix := dir
-		if dir == "." {
-			prefix = ""
-		}
-		err := from(ctx, prefix, gitutil.Visitor{
-			Want: func(p string, _ gitutil.Mode) bool {
-				rel, ok := inner(p)
-				return ok && (rel == formation.VaultFile || rel == formation.TemplateFile || formation.MayRefer(rel))
-			},
-			Blob: func(b *gitutil.Blob) error {
-				switch rel := within(dir, b.Path); rel {
-				case formation.VaultFile:
-					s.HasVault, sealed = true, append([]byte(nil), b.Data...)
-				case formation.TemplateFile:
-					s.HasTemplate, s.Template = true, append([]byte(nil), b.Data...)
-				default:
-					s.Survey.Add(rel, formation.ReferencesIn(rel, b.Data))
-				}
-				return nil
-			},
-		})
-		if err != nil {
-			return nil, err
-		}
-		s.open(repo.Layout().Top, sealed)
-		list = append(list, s)
+	type reading struct {
+		*Snapshot
+		sealed []byte
 	}
-	return list, nil
+	read := map[string]*reading{}
+	for _, dir := range all {
+		read[dir] = nil
+	}
+	var list []*reading
+	for _, dir := range dirs {
+		r := &reading{Snapshot: &Snapshot{Dir: dir, Survey: &formation.Survey{}}}
+		read[dir] = r
+		list = append(list, r)
+	}
+	owner := func(p string) (*reading, string) {
+		for dir := path.Dir(p); ; dir = path.Dir(dir) {
+			if r, ok := read[dir]; ok {
+				return r, within(dir, p)
+			}
+			if dir == "." {
+				return nil, ""
+			}
+		}
+	}
+	only := ""
+	if len(dirs) == 1 && dirs[0] != "." {
+		only = dirs[0]
+	}
+	err := from(ctx, only, gitutil.Visitor{
+		Want: func(p string, _ gitutil.Mode) bool {
+			r, rel := owner(p)
+			return r != nil && (rel == formation.VaultFile || rel == formation.TemplateFile || formation.MayRefer(rel))
+		},
+		Blob: func(b *gitutil.Blob) error {
+			r, rel := owner(b.Path)
+			switch rel {
+			case formation.VaultFile:
+				r.HasVault, r.sealed = true, append([]byte(nil), b.Data...)
+			case formation.TemplateFile:
+				r.HasTemplate, r.Template = true, append([]byte(nil), b.Data...)
+			default:
+				r.Survey.Add(rel, formation.ReferencesIn(rel, b.Data))
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	var snapshots []*Snapshot
+	for _, r := range list {
+		r.open(repo.Layout().Top, r.sealed)
+		snapshots = append(snapshots, r.Snapshot)
+	}
+	return snapshots, nil
 }
 
 // OnDisk is the formation as the work tree has it.

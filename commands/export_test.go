@@ -1,0 +1,65 @@
+package commands
+
+import (
+	"context"
+	"io"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// Described is a command as its help has it, for tests that run every one.
+type Described struct {
+	Words     []string // "hooks", "install"
+	Arguments []string // "NAME", "FILE|-", from the usage line
+	Booleans  []string // flags without a value, without dashes
+	Valued    []string
+}
+
+// Describe lists every command that can be run, hidden ones too.
+func Describe() []Described {
+	r := &runner{ctx: context.Background(), env: &Env{Out: io.Discard, Err: io.Discard}}
+	var list []Described
+	var walk func(words []string, all []*cli.Command)
+	walk = func(words []string, all []*cli.Command) {
+		for _, c := range all {
+			here := append(append([]string(nil), words...), c.Name)
+			if len(c.Subcommands) > 0 {
+				walk(here, c.Subcommands)
+				continue
+			}
+			d := Described{Words: here, Arguments: positional(c.UsageText)}
+			for _, flag := range c.Flags {
+				name := flag.Names()[0]
+				if valued, ok := flag.(cli.DocGenerationFlag); ok && valued.TakesValue() {
+					d.Valued = append(d.Valued, name)
+				} else {
+					d.Booleans = append(d.Booleans, name)
+				}
+			}
+			list = append(list, d)
+		}
+	}
+	walk(nil, r.app().Commands)
+	return list
+}
+
+// positional picks the arguments out of a usage line: the words in capitals
+// that are no flag's value.
+func positional(usage string) []string {
+	var list []string
+	flag := false
+	for _, word := range strings.Fields(usage) {
+		bare := strings.Trim(word, "[].")
+		switch {
+		case strings.HasPrefix(bare, "-") && bare != "-":
+			flag = !strings.HasSuffix(word, "]")
+		case bare == "|":
+		case !flag && bare != "" && bare == strings.ToUpper(bare):
+			list = append(list, bare)
+		default:
+			flag = flag && !strings.HasSuffix(word, "]")
+		}
+	}
+	return list
+}

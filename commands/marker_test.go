@@ -1,0 +1,244 @@
+//go:build unix
+
+package commands_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/commands"
+)
+
+// The markers are values that occur nowhere else: stored ones, ones on their
+// way in, and ones that went astray into files or arguments.
+var (
+	storedMarker = "Qz7vXk2LmW9pRt4YhB6nJd0cFs5g"
+	prefixMarker = "sk-proj-" + "Vb3nTq8ZxK1wLr6MyH4cPj9dSf2g"
+	newMarker    = "Gw5hUe2RkN8tYb4XzD7mCq1vLa6p"
+	strayMarker  = "Jx9sPf3OiB6yWc2TnV5kEh8rMd1u"
+)
+
+// watched returns pieces of every marker and of the key: no output may hold
+// one. Of any 11 characters in a row, a piece is part.
+func watched(key string) []string {
+	var pieces []string
+	for _, secret := range []string{storedMarker, strings.TrimPrefix(prefixMarker, "sk-proj-"), newMarker, strayMarker, key} {
+		for at := 0; at+8 <= len(secret); at += 4 {
+			pieces = append(pieces, strings.ToLower(secret[at:at+8]))
+		}
+	}
+	return pieces
+}
+
+// reveals reports whether text holds a piece; case does not hide one.
+func reveals(text string, pieces []string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(pieces, func(piece string) bool { return strings.Contains(text, piece) })
+}
+
+// mayPrint are the commands whose standard output is the values.
+func mayPrint(args []string) bool {
+	return slices.Contains(args, "get") || slices.Contains(args, "export") || slices.Contains(args, "--reveal")
+}
+
+// spyGit puts a git first on PATH that writes down its arguments, its
+// environment and those of the process that started it, and returns the file.
+func spyGit(t *testing.T) string {
+	t.Helper()
+	git, err := exec.LookPath("git")
+	must(t, err)
+	dir := t.TempDir()
+	log := filepath.Join(dir, "log")
+	script := fmt.Sprintf("#!/bin/sh\n{ printf '%%s\\n' \"$@\"; env; cat /proc/$PPID/cmdline /proc/$PPID/environ; } >>'%s' 2>/dev/null\nexec '%s' \"$@\"\n", log, git)
+	must(t, os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o755))
+	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	return log
+}
+
+// arguments are sensible ones for a command, by its usage line.
+func arguments(d commands.Described) []string {
+	var list []string
+	for _, name := range d.Arguments {
+		switch name {
+		case "NAME":
+			list = append(list, "STORED")
+		case "OLD":
+			list = append(list, "STORED")
+		case "NEW":
+			list = append(list, "RENAMED")
+		case "FILE|-":
+			list = append(list, "-")
+		case "FILE":
+			list = append(list, "formation.afs")
+		case "HOOK":
+			list = append(list, "pre-commit")
+		}
+	}
+	return list
+}
+
+// lines are the command lines to try a command with; more of them where
+// nothing is wrong with the formation.
+func lines(d commands.Described, thorough bool) [][]string {
+	base := append(slices.Clone(d.Words), arguments(d)...)
+	with := func(more ...string) []string { return append(slices.Clone(base), more...) }
+	all := [][]string{base}
+	if slices.Contains(d.Booleans, "json") {
+		all = append(all, with("--json"))
+	}
+	if d.Words[0] == "add" {
+		all = append(all, with("--stdin"))
+	}
+	if !thorough {
+		return all
+	}
+	all = append(all,
+		d.Words, with("-h"), with("-q"), with(strayMarker), with(strayMarker, strayMarker), with("--"+strayMarker),
+		with("--unknown="+strayMarker), with("-"+strayMarker), with("-x", strayMarker), with("--", strayMarker),
+		with("STORED="+strayMarker), append(slices.Clone(d.Words), "STORED="+strayMarker), with("-C", "../elsewhere"))
+	for _, flag := range d.Booleans {
+		all = append(all, with("--"+flag), with("--"+flag+"="+strayMarker))
+	}
+	for _, flag := range d.Valued {
+		all = append(all, with("--"+flag))
+		switch flag {
+		case "format", "generate": // the others name files, which messages may repeat
+			all = append(all, with("--"+flag, strayMarker), with("--"+flag+"="+strayMarker))
+		}
+	}
+	return all
+}
+
+// special are command lines that no usage line tells.
+func special() []line {
+	return []line{
+		{args: []string{"--" + strayMarker}}, {args: []string{strayMarker}}, {args: []string{"-h", strayMarker}},
+		{args: []string{"-" + strayMarker, "list"}}, {args: []string{"help", strayMarker}}, {args: []string{"--version"}}, {},
+		{stdin: newMarker + "\xff", args: []string{"add", "STORED", "--stdin"}},
+		{stdin: newMarker, args: []string{"add", "STORED", "--stdin", "--if-missing"}},
+		{stdin: newMarker, args: []string{"add", "--stdin", "--from-file", "x", "STORED"}},
+		{stdin: newMarker + `\d`, args: []string{"add", "STORED", "--stdin"}},
+		{stdin: "A=" + newMarker + "\nB\\=" + newMarker + "\n", args: []string{"import", "-", "--overwrite"}},
+		{stdin: "STORED=" + newMarker + "\n", args: []string{"import", "-", "--dry-run"}},
+		{stdin: "STORED=" + newMarker + "\n", args: []string{"import", "--overwrite", "-"}},
+		{stdin: "A=1\n" + newMarker + "\n", args: []string{"import", "-"}},
+		{stdin: "A=\"" + newMarker + "\n", args: []string{"import", "-"}},
+		{stdin: "A='b'" + newMarker + "\n", args: []string{"import", "-"}},
+		{stdin: "\xff" + newMarker, args: []string{"import", "-"}},
+		{args: []string{"import", "secrets.enc"}}, {args: []string{"import", ".key"}}, {args: []string{"import", "formation.afs"}},
+		{args: []string{"render", "agents/extra.afs"}}, {args: []string{"render", "--reveal", "agents/extra.afs"}},
+		{args: []string{"render", ".key"}}, {args: []string{"render", "secrets.enc"}},
+		{args: []string{"export", "--output", "secrets"}}, {args: []string{"export", "--output", "values.env"}},
+		{args: []string{"export", "--format", "json"}}, {args: []string{"delete", "STORED", "--force"}},
+	}
+}
+
+// TestNoValueAnywhere stores markers, runs every command in every mode, whole
+// and damaged, and searches all that is printed and all that any child is
+// given.
+func TestNoValueAnywhere(t *testing.T) {
+	isolateProcess(t)
+	log := spyGit(t)
+	b := newSandbox(t, agentExample, true)
+	b.write("agents/extra.afs", "a: ${{ secrets.STORED }}\nb: 'x ${{ secrets.PREFIXED }}'\n")
+	b.do(storedMarker, "add", "STORED", "--stdin")
+	b.do(prefixMarker, "add", "PREFIXED", "--stdin")
+	whole := b.tree()
+	key, vault := b.read(".key"), b.read("secrets.enc")
+	pieces := watched(key)
+
+	check := func(t *testing.T, what string, args []string, r result) {
+		t.Helper()
+		args = slices.Clone(args)
+		for i, arg := range args {
+			if strings.Contains(arg, strayMarker) {
+				args[i] = "..."
+			}
+		}
+		shown := strings.Join(args, " ")
+		if reveals(r.err, pieces) {
+			t.Errorf("%s: %s: stderr holds a value", what, shown)
+		}
+		// A file's own text is printed by render as it is.
+		literal := what == "values in files" && slices.Contains(args, "render")
+		if reveals(r.out, pieces) && !mayPrint(args) && !literal {
+			t.Errorf("%s: %s: stdout holds a value", what, shown)
+		}
+		if strings.Contains(r.err, "goroutine ") {
+			t.Errorf("%s: %s: it panics", what, shown)
+		}
+	}
+
+	states := []struct {
+		name  string
+		spoil func()
+	}{
+		{"whole", func() {}},
+		{"no key", func() { must(t, os.Remove(filepath.Join(b.dir, ".key"))) }},
+		{"wrong key", func() { b.write(".key", strings.Repeat("A", 43)+"=") }},
+		{"a value as key", func() { b.write(".key", strayMarker) }},
+		{"truncated", func() { b.write("secrets.enc", vault[:len(vault)-9]) }},
+		{"merge markers", func() { b.write("secrets.enc", "<<<<<<< ours\n"+vault+"\n=======\n"+vault+"\n>>>>>>> theirs\n") }},
+		{"not sealed", func() { b.write("secrets.enc", `{"STORED": "`+storedMarker+`"}`) }},
+		{"empty", func() { b.write("secrets.enc", "") }},
+		{"broken YAML", func() { b.write("agents/extra.afs", "r: ${{ secrets.STORED }}\na: *"+strayMarker+"\n") }},
+		{"more broken YAML", func() {
+			b.write("agents/extra.afs", "r: ${{ secrets.STORED }}\nb: ["+strayMarker+"\nc: "+strayMarker+": x")
+		}},
+		{"values in files", func() {
+			b.write("agents/extra.afs", "llm:\n  api_key: "+prefixMarker+"\nb: '${{ secrets."+strayMarker[:4]+"-x }}'\n")
+			b.write("secrets", "STORED="+storedMarker+"\n# "+strayMarker+"\n")
+			b.write("notes.txt", "token "+storedMarker+" "+strayMarker+"\n")
+		}},
+	}
+	described := commands.Describe()
+	ran := 0
+	for i, state := range states {
+		t.Run(state.name, func(t *testing.T) {
+			b.TB = t
+			defer b.restore(whole)
+			state.spoil()
+			spoilt := b.tree()
+			try := func(l line) {
+				ran++
+				check(t, state.name, l.args, b.call(run{stdin: l.stdin}, l.args...))
+				if left := b.leftovers(); len(left) > 0 {
+					t.Errorf("%s: left behind: %v", l.args[0], left)
+				}
+				b.restore(spoilt)
+			}
+			for _, d := range described {
+				for _, args := range lines(d, i == 0) {
+					try(line{stdin: newMarker, args: args})
+				}
+			}
+			for _, l := range special() {
+				try(l)
+			}
+		})
+	}
+
+	// In processes of their own, so that theirs are looked at too.
+	b.TB = t
+	for _, d := range described {
+		for _, args := range lines(d, false) {
+			ran++
+			check(t, "process", args, b.spawn(run{stdin: newMarker}, args...))
+			b.restore(whole)
+		}
+	}
+	seen, err := os.ReadFile(log)
+	must(t, err)
+	if reveals(string(seen), pieces) {
+		t.Error("a child's arguments or environment hold a value")
+	}
+	if !strings.Contains(string(seen), "GIT_OPTIONAL_LOCKS=0") || !strings.Contains(string(seen), "git-muxi-secrets\x00") {
+		t.Error("the git on PATH was not asked")
+	}
+	t.Logf("%d runs of %d commands, %d KB from children", ran, len(described), len(seen)>>10)
+}

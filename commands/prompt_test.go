@@ -1,0 +1,276 @@
+//go:build unix
+
+package commands_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/term"
+)
+
+// console is a command that runs on a terminal of its own, seen from the
+// terminal's side.
+type console struct {
+	t             *testing.T
+	cmd           *exec.Cmd
+	master, slave *os.File
+	before        *term.State
+	ended         chan struct{} // nothing more comes from the terminal
+
+	mu     sync.Mutex
+	screen bytes.Buffer
+}
+
+// What a command's standard input is while it asks on the terminal.
+const (
+	stdinPipe   = "a pipe" // with something in it that is no answer
+	stdinClosed = "closed"
+	stdinNull   = "/dev/null"
+)
+
+// onTerminal starts a command of the sandbox on a terminal.
+func (b *sandbox) onTerminal(t *testing.T, stdin string, args ...string) *console {
+	t.Helper()
+	master, slave, err := pty.Open()
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no pseudo-terminals: %v", err)
+		}
+		t.Skipf("no pseudo-terminals: %v", err)
+	}
+	before, err := term.GetState(int(slave.Fd()))
+	must(t, err)
+	cmd := b.process(run{stdin: "no answer\n", env: []string{"TERM=xterm"}}, args...)
+	switch stdin {
+	case stdinNull:
+		cmd.Stdin = nil
+	case stdinClosed:
+		sh, err := exec.LookPath("sh")
+		must(t, err)
+		// testscript has put the test binary on PATH under this name.
+		cmd.Path, cmd.Args = sh, append([]string{"sh", "-c", `exec git-muxi-secrets "$@" 0<&-`, "sh"}, args...)
+	}
+	c := &console{t: t, cmd: cmd, master: master, slave: slave, before: before, ended: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 1}
+	must(t, cmd.Start())
+	go func() {
+		defer close(c.ended)
+		buffer := make([]byte, 4096)
+		for {
+			n, err := master.Read(buffer)
+			c.mu.Lock()
+			c.screen.Write(buffer[:n])
+			c.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		slave.Close()
+		<-c.ended
+		master.Close()
+	})
+	return c
+}
+
+func (c *console) shown() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.screen.String()
+}
+
+// waitFor waits until a prompt is on the screen.
+func (c *console) waitFor(prompt string) {
+	c.t.Helper()
+	for range 1500 {
+		if strings.Contains(c.shown(), prompt) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	c.t.Fatalf("%q does not appear", prompt)
+}
+
+func (c *console) typed(text string) {
+	c.t.Helper()
+	_, err := io.WriteString(c.master, text)
+	must(c.t, err)
+}
+
+// exit waits for the end, and checks that the terminal is as it was and shows
+// nothing of what must stay hidden.
+func (c *console) exit(code int, hidden ...string) {
+	c.t.Helper()
+	late := time.AfterFunc(15*time.Second, func() { c.cmd.Process.Kill() })
+	c.cmd.Wait()
+	late.Stop()
+	if got := c.cmd.ProcessState.ExitCode(); got != code {
+		c.t.Errorf("exit %d, want %d", got, code)
+	}
+	after, err := term.GetState(int(c.slave.Fd()))
+	must(c.t, err)
+	if *after != *c.before {
+		c.t.Error("the terminal's modes are not what they were")
+	}
+	for _, value := range hidden {
+		if strings.Contains(c.shown(), value) {
+			c.t.Error("the screen shows what was typed at a hidden prompt")
+		}
+	}
+}
+
+const (
+	askFolder = "Formation directory [./]: "
+	askName   = "Key name (for example OPENAI_API_KEY): "
+	askValue  = "Value of OPENAI_API_KEY (hidden): "
+)
+
+func TestAddAsks(t *testing.T) {
+	isolateProcess(t)
+	const value = "  two words, \u00e9 and \U0001f511  "
+	for _, stdin := range []string{stdinPipe, stdinClosed, stdinNull} {
+		t.Run("NAME given, stdin "+stdin, func(t *testing.T) {
+			b := newSandbox(t, simpleExample, true)
+			c := b.onTerminal(t, stdin, "add", "OPENAI_API_KEY")
+			c.waitFor(askValue)
+			c.typed(value + "\r")
+			c.exit(0, "two words")
+			b.hasExactly(map[string]string{"OPENAI_API_KEY": value})
+		})
+		t.Run("conversation, stdin "+stdin, func(t *testing.T) {
+			b := newSandbox(t, simpleExample, true)
+			c := b.onTerminal(t, stdin, "add")
+			c.waitFor(askFolder)
+			c.typed("\r")
+			c.waitFor(askName)
+			c.typed("openai-api-key\r")
+			c.waitFor(askValue)
+			c.typed(value + "\r")
+			c.exit(0, "two words")
+			b.hasExactly(map[string]string{"OPENAI_API_KEY": value})
+		})
+	}
+}
+
+// TestAnswersInOneWrite: what a script types ahead reaches the prompts that
+// come later, and is not shown.
+func TestAnswersInOneWrite(t *testing.T) {
+	isolateProcess(t)
+	b := newSandbox(t, simpleExample, true)
+	c := b.onTerminal(t, stdinNull, "add")
+	c.waitFor(askFolder)
+	c.typed("\ropenai-api-key\rhidden value\r")
+	c.exit(0, "hidden value")
+	b.hasExactly(map[string]string{"OPENAI_API_KEY": "hidden value"})
+
+	c = b.onTerminal(t, stdinNull, "add")
+	c.waitFor(askFolder)
+	c.typed("\r")
+	c.waitFor(askName)
+	c.typed("other\rhidden again\r")
+	c.exit(0, "hidden again")
+	b.hasExactly(map[string]string{"OPENAI_API_KEY": "hidden value", "OTHER": "hidden again"})
+}
+
+func TestInterruptedAtPrompts(t *testing.T) {
+	isolateProcess(t)
+	b := newSandbox(t, simpleExample, true)
+	before := b.tree()
+	steps := []struct{ prompt, keys string }{{askFolder, "\r"}, {askName, "openai_api_key\r"}, {askValue, "half a val"}}
+	for n := range steps {
+		for _, how := range []string{"Ctrl-C", "SIGTERM", "SIGHUP"} {
+			t.Run(how+" at "+steps[n].prompt, func(t *testing.T) {
+				c := b.onTerminal(t, stdinNull, "add")
+				for _, step := range steps[:n] {
+					c.waitFor(step.prompt)
+					c.typed(step.keys)
+				}
+				c.waitFor(steps[n].prompt)
+				if n == 2 {
+					c.typed(steps[n].keys)
+				}
+				switch how {
+				case "Ctrl-C":
+					c.typed("\x03")
+				case "SIGTERM":
+					c.cmd.Process.Signal(syscall.SIGTERM)
+				case "SIGHUP":
+					c.cmd.Process.Signal(syscall.SIGHUP)
+				}
+				c.exit(130, "half a val")
+				if differ := differing(before, b.tree()); len(differ) > 0 {
+					t.Errorf("%v changed", differ)
+				}
+			})
+		}
+	}
+}
+
+func TestLongPaste(t *testing.T) {
+	isolateProcess(t)
+	long := strings.Repeat("0123456789 abcde", 4096)
+	for name, paste := range map[string]struct{ typed, want string }{
+		"typed":   {long + "\r", long},
+		"pasted":  {"\x1b[200~" + long + "\x1b[201~\r", long},
+		"5000":    {long[:5000] + "\r", long[:5000]},
+		"in rows": {"\x1b[200~" + strings.ReplaceAll(long, " ", "\r") + "\x1b[201~\r", strings.ReplaceAll(long, " ", "\n")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newSandbox(t, simpleExample, true)
+			c := b.onTerminal(t, stdinPipe, "add", "OPENAI_API_KEY")
+			c.waitFor(askValue)
+			c.typed(paste.typed)
+			c.exit(0, "0123456789")
+			b.hasExactly(map[string]string{"OPENAI_API_KEY": paste.want})
+		})
+	}
+}
+
+// TestSetupAsks: Ctrl-C leaves everything as it was, Ctrl-D keeps what was
+// given, and the answers may come at once.
+func TestSetupAsks(t *testing.T) {
+	isolateProcess(t)
+	b := newSandbox(t, simpleExample, true)
+	b.write("agents.afs", "a: ${{ secrets.AAA }}\n")
+	before := b.tree()
+	first := "[1/2] AAA (agents.afs:1, hidden): "
+	second := "[2/2] OPENAI_API_KEY (formation.afs:"
+
+	c := b.onTerminal(t, stdinNull, "setup")
+	c.waitFor(first)
+	c.typed("first answer\r")
+	c.waitFor(second)
+	c.typed("\x03")
+	c.exit(130, "first answer")
+	if differ := differing(before, b.tree()); len(differ) > 0 {
+		t.Errorf("Ctrl-C, and %v changed", differ)
+	}
+
+	c = b.onTerminal(t, stdinNull, "setup")
+	c.waitFor(first)
+	c.typed("first answer\r")
+	c.waitFor(second)
+	c.typed("\x04")
+	c.exit(0, "first answer")
+	b.hasExactly(map[string]string{"AAA": "first answer"})
+
+	b.restore(before)
+	c = b.onTerminal(t, stdinClosed, "setup")
+	c.waitFor(first)
+	c.typed("first answer\rsecond answer\r")
+	c.exit(0, "first answer", "second answer")
+	b.hasExactly(map[string]string{"AAA": "first answer", "OPENAI_API_KEY": "second answer"})
+}
