@@ -107,7 +107,20 @@ func merge(hits []hit) []hit {
 		}
 		kept = append(kept, h)
 	}
-	slices.SortStableFunc(kept, func(a, b hit) int { return cmp.Compare(a.start, b.start) })
+	slices.SortStableFunc(kept, func(a, b hit) int {
+		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.field, b.field))
+	})
+	// What stands inside the value of a field belongs to the field: a comment
+	// beside its name silences all of it.
+	outer := hit{}
+	for i := range kept {
+		if kept[i].start < outer.end {
+			kept[i].field = min(kept[i].field, outer.field)
+		}
+		if kept[i].field < kept[i].start && kept[i].end > outer.end {
+			outer = kept[i]
+		}
+	}
 	return kept
 }
 

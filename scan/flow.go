@@ -10,11 +10,37 @@ import (
 // unclosed.
 const maxFlow = 1 << 16
 
-// flow reads {a: b, c: [d]} from offset at and returns the offset behind it.
-func (r *lineReader) flow(at int) int {
+// flowEnd returns the offset behind the bracket that closes the one at offset at.
+// One that is not closed within maxFlow has lost its bracket: what is read is the
+// rest of its line. Looking ahead has a budget, so that a file of nothing but
+// opened brackets is no more work than another.
+func (r *lineReader) flowEnd(at int) int {
+	depth := 0
+	limit := min(len(r.text), at+maxFlow)
+	for i := at; i < limit && r.ahead < 16*len(r.text); i++ {
+		r.ahead++
+		switch r.text[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth <= 0 {
+				return i + 1
+			}
+		case '"', '\'':
+			if strings.IndexByte(" \t{[,:", r.text[i-1]) >= 0 {
+				length := 1 + quoteEnd(r.text[i+1:limit], r.text[i])
+				i, r.ahead = i+length, r.ahead+length
+			}
+		}
+	}
+	return at + lineLength(r.text[at:])
+}
+
+// flow reads {a: b, c: [d]} from offset at and returns the offset behind it, end
+// at most.
+func (r *lineReader) flow(at, end int) int {
 	base := len(r.levels)
-	defer func() { r.levels = r.levels[:base] }()
-	end := min(len(r.text), at+maxFlow)
+	defer func() { r.levels = r.levels[:min(base, len(r.levels))] }()
 	depth := 0
 	for at < end {
 		switch c := r.text[at]; {
@@ -76,7 +102,7 @@ func (r *lineReader) flowItem(at, end int) int {
 	if at < end {
 		switch c := r.text[at]; c {
 		case '{', '[':
-			at = r.flow(at)
+			at = r.flow(at, end)
 		case ',', '}', ']':
 		default:
 			word, start, stop, next = r.flowWord(at, end)

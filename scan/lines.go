@@ -31,6 +31,7 @@ type lineReader struct {
 	mappings int
 	waiting  bool // the last key had no value on its line
 	field    int  // its offset
+	ahead    int  // bytes looked ahead for closing brackets
 }
 
 // level is a key or a list item that the lines below it belong to.
@@ -185,14 +186,13 @@ func (r *lineReader) value(at, end, indent int) {
 	}
 	switch r.text[at] {
 	case '*':
-		name := string(bytes.TrimSpace(cutComment(r.text[at+1 : end])))
-		if l, ok := r.anchors[name]; ok {
+		if l, ok := r.anchors[string(bytes.TrimSpace(cutComment(r.text[at+1:end])))]; ok {
 			r.emit(l.value, l.start, l.end, l.number, l.plain, "")
 		}
 	case '|', '>':
 		r.block(end, indent, anchor)
 	case '{', '[':
-		r.at = r.flow(at)
+		r.at = r.flow(at, r.flowEnd(at))
 	case '"', '\'':
 		stop := r.quoted(at, end)
 		r.emit(unquote(r.text[at+1:stop], r.text[at]), at+1, stop, false, false, anchor)

@@ -76,7 +76,7 @@ func fernetKeys(name string, text []byte) (hits []hit) {
 func fernetKey(name string, text []byte, start, end int) (hit, bool) {
 	key := text[start:end]
 	url, std := bytes.ContainsAny(key, "-_"), bytes.ContainsAny(key, "+/")
-	if url && std || distinct(string(key)) < 12 {
+	if url && std || !mixed(key) {
 		return hit{}, false
 	}
 	field := variable(text, start)
@@ -84,6 +84,22 @@ func fernetKey(name string, text []byte, start, end int) (hit, bool) {
 		return hit{}, false
 	}
 	return hit{rule: KeyMaterial, start: start, end: end, field: start, place: field, random: true, message: "a Fernet key"}, true
+}
+
+// mixed tells random base64 from a long name with capitals.
+func mixed(key []byte) bool {
+	var upper, lower, digit int
+	for _, b := range key {
+		switch {
+		case is(b, isUpper):
+			upper++
+		case is(b, isLower):
+			lower++
+		case is(b, isDigit):
+			digit++
+		}
+	}
+	return upper > 2 && lower > 2 && (digit > 0 || upper > 10) && distinct(string(key)) >= 12
 }
 
 // aloneIn reports whether a file holds nothing else and is not one for hashes.
@@ -162,14 +178,16 @@ func privateKeys(text []byte, hits []hit) []hit {
 		word := at + next
 		at = word + len("PRIVATE KEY")
 		rest := bytes.TrimPrefix(text[at:], []byte(" BLOCK"))
-		start := bytes.LastIndex(text[max(0, word-40):word], []byte("-----BEGIN ")) + max(0, word-40)
-		if !bytes.HasPrefix(text[start:], []byte("-----BEGIN ")) || !bytes.HasPrefix(rest, []byte("-----")) {
+		start := max(0, word-40)
+		begin := bytes.LastIndex(text[start:word], []byte("-----BEGIN "))
+		if begin < 0 || !bytes.HasPrefix(rest, []byte("-----")) {
 			continue
 		}
+		start += begin
 		from, to, ok := keyBody(text, len(text)-len(rest)+5)
 		if ok {
-			hits = append(hits, hit{rule: KeyMaterial, start: start, end: to, field: start, place: variable(text, start), random: true, from: from, to: to, message: "a private key block"})
-			at = to
+			at = blockEnd(text, to)
+			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: true, from: from, to: to, message: "a private key block"})
 		}
 	}
 	const begin = "LS0tLS1CRUdJTi" // base64 of -----BEGIN
@@ -186,16 +204,28 @@ func privateKeys(text []byte, hits []hit) []hit {
 	}
 }
 
-// keyBody finds the first long line of base64 behind a block's BEGIN line and
-// before the next such line.
+// keyBody finds the first long line of base64 behind a block's BEGIN line, which
+// ends at from, and before the next such line. It begins on a line of its own,
+// in a string of its own, or right there.
 func keyBody(text []byte, from int) (start, end int, ok bool) {
-	near := text[:min(len(text), from+1024)]
+	near := text[:min(len(text), from+512)]
 	if stop := bytes.Index(near[from:], []byte("-----")); stop >= 0 {
 		near = near[:from+stop]
 	}
 	start, end, ok = nextRun(near, from, minKeyBody, isBase64)
-	if ok && distinct(string(near[start:end])) < 12 {
+	if !ok || !mixed(near[start:end]) {
 		return 0, 0, false
 	}
-	return start, end, ok
+	between := bytes.TrimLeft(near[from:start], " ")
+	return start, end, len(between) == 0 || strings.IndexByte("\r\n\\\"'`", between[0]) >= 0
+}
+
+// blockEnd is where the lines of a block whose first ends at from stop: what
+// looks like a key inside is a part of it.
+func blockEnd(text []byte, from int) int {
+	near := text[from:min(len(text), from+1<<15)]
+	if stop := bytes.Index(near, []byte("-----END")); stop >= 0 {
+		return from + stop
+	}
+	return from
 }

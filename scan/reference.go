@@ -19,11 +19,16 @@ func urls(text []byte) (hits []hit) {
 	}
 }
 
+// maxReferenceWork bounds the references in a file times its size in bytes: the
+// search for them may look at the file once for each. Files of people stay far
+// below; beyond it only a warning is lost.
+const maxReferenceWork = 1 << 28
+
 // malformed finds what was meant as a reference and would reach a provider as it
 // stands. base is the file's name; all files of this kind are searched alike.
 func malformed(base string, text []byte) []hit {
 	hits := nearReferences(text)
-	if len(text) > maxYAML || deepYAML(text) || plainReferences(text) {
+	if len(text) > maxYAML || bytes.Count(text, []byte("${{"))*len(text) > maxReferenceWork || deepYAML(text) || plainReferences(text) {
 		return hits
 	}
 	lines := newYAMLLines(text)

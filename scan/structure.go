@@ -204,13 +204,16 @@ func schemeLength(value string) int {
 // expression returns the bounds of the next ${{ }}, ${ } or {{ }} at or after
 // from, or the end of the value twice.
 func expression(value string, from int) (start, end int) {
+	var unclosed [3]bool // what is not closed here is not closed further on either
 	for i := from; i < len(value); i++ {
-		for _, bracket := range [...][2]string{{"${{", "}}"}, {"${", "}"}, {"{{", "}}"}} {
-			if strings.HasPrefix(value[i:], bracket[0]) {
-				if stop := strings.Index(value[i:], bracket[1]); stop >= 0 {
-					return i, i + stop + len(bracket[1])
-				}
+		for n, bracket := range [...][2]string{{"${{", "}}"}, {"${", "}"}, {"{{", "}}"}} {
+			if unclosed[n] || !strings.HasPrefix(value[i:], bracket[0]) {
+				continue
 			}
+			if stop := strings.Index(value[i:], bracket[1]); stop >= 0 {
+				return i, i + stop + len(bracket[1])
+			}
+			unclosed[n] = true
 		}
 	}
 	return len(value), len(value)

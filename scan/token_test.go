@@ -41,6 +41,9 @@ func urlFernet() string {
 	}
 }
 
+// stdFernet is the same key in the other alphabet, which Python reads too.
+func stdFernet() string { return strings.NewReplacer("-", "+", "_", "/").Replace(urlFernet()) }
+
 // plainFernet is one without, which looks like a hash.
 func plainFernet() string {
 	for seed := uint64(0); ; seed++ {

@@ -8,7 +8,7 @@
 # usage: testdata/bench/main.sh
 #
 # Needs Go, git and awk. sops 3.13.3 and age 1.3.2 are taken from SOPS= and AGE=
-# (paths), else from PATH, else built into a temp folder by `go install`.
+# (paths), else from PATH if of that version, else built into a temp folder by `go install`.
 # RUNS= is how often the short commands run (200), RUNS_BIG= the long ones (5),
 # BENCH_DIR= the disk to write to (fsync costs nothing in a tmpfs, and so tells
 # nothing there).
@@ -20,32 +20,38 @@ top=$(cd "$here/../.." && pwd)
 work=$(mktemp -d "${BENCH_DIR:-${TMPDIR:-/tmp}}/muxi-secrets-bench.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/bin"
+export SOPS_DISABLE_VERSION_CHECK=1 # which asks the network
 
-# peer COMMAND PACKAGE@VERSION: the path of the peer, installed if need be.
+# peer COMMAND MODULE FOLDER VERSION: the path of the peer; the one on PATH only
+# if it is of that version (a distribution's may be years behind).
 peer() {
-  command -v "$1" && return
-  echo "building $2 (set $(echo "$1" | tr '[:lower:]' '[:upper:]')= to use another)" >&2
-  GOBIN="$work/bin" GOFLAGS=-trimpath go install "$2" >&2
+  local found
+  if found=$(command -v "$1") && "$found" --version 2>/dev/null | grep -F "${4#v}" >/dev/null; then
+    echo "$found"
+    return
+  fi
+  echo "building $1 $4 (set $(echo "$1" | tr '[:lower:]' '[:upper:]')= to use another)" >&2
+  GOBIN="$work/bin" go install "$2/$3@$4" >&2
   echo "$work/bin/$1"
 }
 
 cd "$top"
-go build -trimpath -ldflags='-s -w' -o "$work/bin/git-muxi-secrets" .
+CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$work/bin/git-muxi-secrets" .
 go build -o "$work/bin/sidebyside" ./testdata/bench/sidebyside
-age=${AGE:-$(peer age filippo.io/age/cmd/age@v1.3.2)}
-sops=${SOPS:-$(peer sops github.com/getsops/sops/v3/cmd/sops@v3.13.3)}
+age=${AGE:-$(peer age filippo.io/age cmd/age v1.3.2)}
+sops=${SOPS:-$(peer sops github.com/getsops/sops/v3 cmd/sops v3.13.3)}
 go run filippo.io/age/cmd/age-keygen -o "$work/identity" 2>/dev/null
 recipient=$(sed -n 's/^# public key: //p' "$work/identity")
 
 # From here on nothing of this machine's settings counts.
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-export SOPS_AGE_KEY_FILE="$work/identity" SOPS_DISABLE_VERSION_CHECK=1
+export SOPS_AGE_KEY_FILE="$work/identity"
 ours=$work/bin/git-muxi-secrets
 sidebyside=$work/bin/sidebyside
 
 echo "$(go version), $(git --version), $(getconf _NPROCESSORS_ONLN 2>/dev/null || echo '?') processors"
 echo "age $("$age" --version); $("$sops" --version | head -n 1); $("$ours" --version)"
-echo "disk: $work ($(stat -f -c %T "$work" 2>/dev/null || echo 'unknown file system'))"
+echo "disk: $(df -P "$work" | awk 'END { print $1 " on " $NF }')"
 
 # vaults DIR N: the same N secrets in a formation of a repository and in files
 # of sops, as JSON (what a vault of ours holds inside) and as .env.

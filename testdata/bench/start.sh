@@ -17,10 +17,10 @@ runs=${RUNS:-41}
 cd "$top"
 mkdir "$work/empty"
 printf 'package main\n\nfunc main() {}\n' >"$work/empty/main.go"
-go build -trimpath -ldflags='-s -w' -o "$work/empty-program" "$work/empty/main.go"
+CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$work/empty-program" "$work/empty/main.go"
 go build -o "$work/sidebyside" ./testdata/bench/sidebyside
 if [ $# -eq 0 ]; then
-  go build -trimpath -ldflags='-s -w' -o "$work/git-muxi-secrets" .
+  CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$work/git-muxi-secrets" .
   set -- "$work/git-muxi-secrets"
 fi
 

@@ -73,7 +73,7 @@ func run(args []string, out io.Writer) error {
 	rounds := flags.Int("rounds", 100, "how often each command is timed")
 	warm := flags.Int("warm", 3, "how often each command runs before that")
 	if err := flags.Parse(parts[0]); err != nil || flags.NArg() > 0 || *rounds < 1 || len(parts) < 2 {
-		return fmt.Errorf("%w: sidebyside [-rounds N] [-warm N] ::: [FLAGS] COMMAND [ARG...] ::: ...", errUsage)
+		return fmt.Errorf("%w: want [-rounds N] [-warm N], then '%s' and a command, once or more", errUsage, separator)
 	}
 	var all []*contender
 	for _, part := range parts[1:] {
