@@ -35,6 +35,9 @@ type addOptions struct {
 	ifMissing bool
 }
 
+// asks reports whether the value is asked for on the terminal.
+func (o addOptions) asks() bool { return !o.stdin && o.fromFile == "" && o.generate == 0 }
+
 func (r *runner) addCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "add",
@@ -129,14 +132,16 @@ func (s *session) add(ctx context.Context, o addOptions) error {
 		return err
 	}
 	name := formation.Normalize(o.name)
-	// A look before the prompt: nobody should type a value for nothing.
-	opened, err := s.openOrFresh(f, crypto.Fernet)
-	if err != nil {
-		return err
-	}
-	if o.ifMissing && opened.Vault.Has(name) {
-		s.say("%s is already in %s; nothing changed", name, s.name(f))
-		return nil
+	if o.asks() || o.ifMissing {
+		// A look before the prompt: nobody should type a value for nothing.
+		opened, err := s.openOrFresh(f, crypto.Fernet)
+		if err != nil {
+			return err
+		}
+		if o.ifMissing && opened.Vault.Has(name) {
+			s.say("%s is already in %s; nothing changed", name, s.name(f))
+			return nil
+		}
 	}
 	value, err := s.addValue(ctx, o, name)
 	if err != nil {

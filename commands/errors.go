@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -144,7 +145,8 @@ func (s *session) explainFormation(err error) *Error {
 	var not *formation.NotFormationError
 	if errors.As(err, &not) {
 		if not.Err != nil {
-			return usage("cannot open folder '%s': %s", s.show(not.Dir), (&formation.FileError{Err: not.Err}).Cause())
+			return usage("cannot open folder '%s': %s", s.show(not.Dir), (&formation.FileError{Err: not.Err}).Cause()).
+				hint("name the formation's folder with -C DIR")
 		}
 		return usage("'%s' is not a formation: it has no formation.afs (or .yaml, .yml)", s.show(not.Dir)).
 			hint("name the formation's folder with -C DIR")
@@ -199,7 +201,6 @@ func (s *session) explainFile(file *formation.FileError) *Error {
 	e := failed(file, "cannot %s '%s': %s", file.Op, path, file.Cause())
 	if filepath.Base(file.Path) == formation.KeyFile && file.Op == "read" {
 		e.Code = exitNoKey
-		return e.hint("check its owner and mode: 'ls -l %s'", quote(path))
 	}
 	cause := file.Cause()
 	if file.Op == formation.OpPublish {
@@ -210,18 +211,33 @@ func (s *session) explainFile(file *formation.FileError) *Error {
 		again, outcome = "run the command again: it finishes what is left", ""
 	}
 	switch {
-	case strings.Contains(cause, "folder"):
-		e.hint("move that folder away: MUXI keeps a file of this name there")
+	case strings.Contains(cause, "folder"), strings.Contains(cause, "regular file"):
+		e.hint("move it away: MUXI keeps a file of this name there")
+	case strings.Contains(cause, "is a directory"):
+		e.hint("a file is needed there, not a folder; nothing was changed")
 	case strings.Contains(cause, "no space"), strings.Contains(cause, "quota"):
 		e.hint("free some space and %s%s", again, outcome)
+	case file.Op == "read" && strings.Contains(cause, "permission denied"):
+		e.hint("check its owner and mode: 'ls -l %s'", quote(path))
 	case strings.Contains(cause, "permission denied"), strings.Contains(cause, "read-only"), strings.Contains(cause, "not permitted"):
-		e.hint("make '%s' writable for you and %s%s", s.showFolder(filepath.Dir(file.Path)), again, outcome)
+		e.hint("make '%s' writable for you and %s%s", s.showFolder(folderOf(file.Path)), again, outcome)
 	case strings.Contains(cause, "no such file"):
 		e.hint("check the path")
 	default:
 		e.hint("when that is settled, %s%s", again, outcome)
 	}
 	return e
+}
+
+// folderOf is the nearest folder above path that is there.
+func folderOf(path string) string {
+	for {
+		above := filepath.Dir(path)
+		if _, err := os.Stat(above); err == nil || above == path {
+			return above
+		}
+		path = above
+	}
 }
 
 func (s *session) explainGit(err error) *Error {

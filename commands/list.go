@@ -60,14 +60,26 @@ func (s *session) list(o listOptions) error {
 	if err != nil {
 		return err
 	}
-	var lists []listed
+	lists := []listed{}
+	code := exitDone
 	for _, f := range formations {
 		one, err := s.listOne(f, o)
-		if err != nil {
+		if err != nil && !s.all {
 			return err
+		}
+		if err != nil { // those whose key is at hand are listed all the same
+			code = max(code, s.explain(err).print(s.Err))
+			continue
 		}
 		lists = append(lists, one)
 	}
+	if err := s.printLists(lists, o); err != nil || code == exitDone {
+		return err
+	}
+	return exitCode(code)
+}
+
+func (s *session) printLists(lists []listed, o listOptions) error {
 	switch {
 	case o.json && s.all:
 		return s.printJSON(map[string]any{"formations": lists})

@@ -67,6 +67,11 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 		return err
 	}
 
+	// A template that cannot be read stops it here, not half-way.
+	if _, _, _, err := f.ReadTemplate(); err != nil {
+		return err
+	}
+
 	// Several files change, and a crash may come between any two. So the value
 	// is stored under both names first, and the old name goes last: whichever
 	// files were reached, every reference has its value, and running the

@@ -199,8 +199,8 @@ func (b *sandbox) write(path, content string) {
 	must(b, os.WriteFile(filepath.Join(b.dir, path), []byte(content), 0o600))
 }
 
-// tree is every file below a folder, git's own excepted: its mode and bytes
-// by its path.
+// tree is every file below a folder, its mode and bytes by its path. Of git's
+// own files it has the hooks and the settings.
 type tree map[string]file
 
 type file struct {
@@ -212,15 +212,18 @@ func (b *sandbox) tree() tree {
 	b.Helper()
 	found := tree{}
 	must(b, filepath.WalkDir(b.top, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			if entry != nil && entry.Name() == ".git" {
-				return fs.SkipDir
-			}
+		if err != nil {
 			return err
 		}
 		rel, err := filepath.Rel(b.top, path)
 		if err != nil {
 			return err
+		}
+		switch {
+		case entry.IsDir() && strings.HasPrefix(rel, ".git"+string(filepath.Separator)) && rel != filepath.Join(".git", "hooks"):
+			return fs.SkipDir
+		case entry.IsDir() || filepath.Dir(rel) == ".git" && entry.Name() != "config":
+			return nil
 		}
 		info, err := entry.Info()
 		if err != nil {
@@ -281,6 +284,8 @@ func (b *sandbox) leftovers() []string {
 	return left
 }
 
+var hooksFolder = filepath.Join(".git", "hooks")
+
 // nth makes the nth step of a write fail with what; it counts all steps.
 type nth struct {
 	n    int // from 1; 0: none fails
@@ -289,7 +294,11 @@ type nth struct {
 }
 
 func (c *nth) fault(step formation.Step, path string) error {
-	c.seen = append(c.seen, fmt.Sprintf("%s %s", step, filepath.Base(path)))
+	at := fmt.Sprintf("%s %s", step, filepath.Base(path))
+	if strings.Contains(path, hooksFolder) {
+		at = fmt.Sprintf("%s hook %s", step, filepath.Base(path))
+	}
+	c.seen = append(c.seen, at)
 	if len(c.seen) == c.n {
 		return c.what
 	}

@@ -20,18 +20,25 @@ import (
 // TestMain lets the test binary stand in for git-muxi-secrets: testscript puts
 // it on PATH under that name, so that `git muxi-secrets` finds it as well.
 func TestMain(m *testing.M) {
+	// A hook that tests installed falls back to the program that installed it,
+	// which is this one.
+	if len(os.Args) > 1 && os.Args[1] == "hook-run" {
+		standIn()
+	}
 	testscript.Main(m, map[string]func(){
-		"git-muxi-secrets": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-			env := commands.System()
-			env.Files.Fault = faultFromEnv()
-			code := commands.Run(ctx, env, os.Args)
-			stop()
-			os.Exit(code)
-		},
-		"no-terminal":  noTerminal,
-		"unprivileged": unprivileged,
+		"git-muxi-secrets": standIn,
+		"no-terminal":      noTerminal,
+		"unprivileged":     unprivileged,
 	})
+}
+
+func standIn() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	env := commands.System()
+	env.Files.Fault = faultFromEnv()
+	code := commands.Run(ctx, env, os.Args)
+	stop()
+	os.Exit(code)
 }
 
 func TestScripts(t *testing.T) {

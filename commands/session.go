@@ -216,7 +216,11 @@ func (s *session) formations() ([]*formation.Formation, error) {
 
 // sweep removes what a killed command left behind.
 func (s *session) sweep(f *formation.Formation) error {
-	formation.Sweep(s.lockPath(f), f.Folders()...)
+	folders := f.Folders()
+	if layout, ok := s.where(); ok {
+		folders = append(folders, filepath.Join(layout.CommonDir, "hooks"))
+	}
+	formation.Sweep(s.lockPath(f), folders...)
 	return nil
 }
 

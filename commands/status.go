@@ -49,6 +49,7 @@ type standing struct {
 	Exposed    []string `json:"exposed"`
 	Problems   []string `json:"problems"` // what is wrong, in words
 
+	opened   bool // what is stored is known
 	fresh    bool // neither key nor vault yet
 	key      *crypto.Key
 	survey   *formation.Survey
@@ -120,6 +121,7 @@ func (s *session) standingOf(f *formation.Formation) (*standing, error) {
 	st.survey = survey
 	st.References = append(st.References, survey.Names()...)
 	if vault != nil {
+		st.opened = true
 		st.Secrets = append(st.Secrets, vault.Names()...)
 		st.Missing = append(st.Missing, absent(survey.Required(), vault)...)
 		st.Unused = append(st.Unused, unused(survey, vault)...)
@@ -220,12 +222,18 @@ func (s *session) printStanding(st *standing) {
 		row("key", "%s", st.Key)
 	}
 	row("format", "%s", orNone(st.Format))
-	row("secrets", "%d stored, %d referred to", len(st.Secrets), len(st.References))
-	row("missing", "%s", namesOrNone(st.Missing))
+	if st.opened {
+		row("secrets", "%d stored, %d referred to", len(st.Secrets), len(st.References))
+		row("missing", "%s", namesOrNone(st.Missing))
+	} else {
+		row("secrets", "%s does not open, %d referred to", formation.VaultFile, len(st.References))
+	}
 	if len(st.optional) > 0 {
 		row("optional", "%s (no value; today's runtime leaves the text as it is)", strings.Join(st.optional, ", "))
 	}
-	row("unused", "%s", namesOrNone(st.Unused))
+	if st.opened {
+		row("unused", "%s", namesOrNone(st.Unused))
+	}
 	row("template", "%s", st.Template)
 	row("hooks", "%s", st.Hooks)
 	for _, problem := range st.Problems {

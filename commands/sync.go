@@ -99,17 +99,19 @@ func (s *session) sync(ctx context.Context, f *formation.Formation, o syncOption
 
 // syncWithoutKey brings in the references; what only the vault explains stays.
 func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (bool, error) {
+	plan, err := planWithoutKey(f)
+	if err != nil {
+		return false, err
+	}
+	if plan.State == formation.TemplateCurrent {
+		return s.sayTemplate(f, plan), nil
+	}
 	lock, err := s.lock(ctx, f)
 	if err != nil {
 		return false, err
 	}
 	defer lock.Release()
-	survey, err := f.Survey()
-	if err != nil {
-		return false, err
-	}
-	plan, err := f.PlanTemplate(survey, nil, nil)
-	if err != nil {
+	if plan, err = planWithoutKey(f); err != nil { // again, now that nobody else writes
 		return false, err
 	}
 	batch := s.Files.BatchIn(f.Dir)
@@ -121,6 +123,14 @@ func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (b
 		return false, err
 	}
 	return s.sayTemplate(f, plan), nil
+}
+
+func planWithoutKey(f *formation.Formation) (*formation.TemplatePlan, error) {
+	survey, err := f.Survey()
+	if err != nil {
+		return nil, err
+	}
+	return f.PlanTemplate(survey, nil, nil)
 }
 
 // vaultIfAny opens the vault where the key is at hand; nil where there is no

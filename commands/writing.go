@@ -4,21 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 )
-
-// attributeLines are what .gitattributes says about a formation's files: which
-// drivers show and merge them, and that no line ending in them may change.
-var attributeLines = [...]struct{ file, attributes string }{
-	{formation.VaultFile, "diff=muxi-secrets merge=muxi-secrets -text"},
-	{formation.TemplateFile, "merge=muxi-secrets-template"},
-}
 
 // writing is a formation opened for a change: locked, with its key and vault,
 // and a batch that takes every file that is to change.
@@ -47,6 +37,10 @@ const existing crypto.Format = ""
 // .key beside a secrets.enc is an error and changes nothing. The caller closes
 // it.
 func (s *session) openToWrite(ctx context.Context, f *formation.Formation, format crypto.Format) (*writing, error) {
+	// Without its key nothing changes, not even by the folder of a lock.
+	if _, err := f.ReadKey(); err != nil && !mayMakeKey(err, format) {
+		return nil, err
+	}
 	return s.lockToWrite(ctx, f, func(w *writing) error { return w.open(f, format) })
 }
 
@@ -101,8 +95,7 @@ type freshOrOpened struct {
 // a new key, in memory.
 func (s *session) openOrFresh(f *formation.Formation, format crypto.Format) (freshOrOpened, error) {
 	opened, err := f.Open()
-	var missing *formation.NoKeyError
-	if format == existing || !errors.As(err, &missing) || missing.Vault || missing.Link != "" {
+	if !mayMakeKey(err, format) {
 		return freshOrOpened{opened, false}, err
 	}
 	key, err := crypto.GenerateKey(format)
@@ -110,6 +103,13 @@ func (s *session) openOrFresh(f *formation.Formation, format crypto.Format) (fre
 		return freshOrOpened{}, err
 	}
 	return freshOrOpened{&formation.Opened{Formation: f, Key: key, Vault: formation.NewVault()}, true}, nil
+}
+
+// mayMakeKey reports whether err says that there is neither .key nor
+// secrets.enc, and format that a command may then begin with a new key.
+func mayMakeKey(err error, format crypto.Format) bool {
+	var missing *formation.NoKeyError
+	return format != existing && errors.As(err, &missing) && !missing.Vault && missing.Link == ""
 }
 
 func (w *writing) close() {
@@ -158,89 +158,6 @@ func (w *writing) commit() error {
 			w.s.show(w.Path(formation.KeyFile)), program)
 	}
 	return nil
-}
-
-// tellGit adds to the batch what .gitignore and .gitattributes lack, by git's
-// own word. Outside a repository there is nothing to do.
-func (w *writing) tellGit(ctx context.Context) error {
-	repo, err := w.s.repository()
-	if err != nil || repo == nil {
-		return err
-	}
-	ignored, err := repo.Ignored(ctx, []string{w.Path(formation.KeyFile)})
-	if err != nil {
-		return err
-	}
-	var paths []string
-	for _, line := range attributeLines {
-		paths = append(paths, w.Path(line.file))
-	}
-	set, err := repo.Attributes(ctx, paths, []string{"diff", "merge", "text"})
-	if err != nil {
-		return err
-	}
-	// Only now the first temp file: no git of ours runs beside one.
-	if !ignored[0] {
-		if err := w.addLines(".gitignore", formation.KeyFile); err != nil {
-			return err
-		}
-	}
-	var missing []string
-	for i, line := range attributeLines {
-		if !hasAttributes(set[i], line.attributes) {
-			missing = append(missing, line.file+" "+line.attributes)
-		}
-	}
-	return w.addLines(".gitattributes", missing...)
-}
-
-// hasAttributes reports whether git already gives the attributes of a line.
-func hasAttributes(have map[string]string, line string) bool {
-	for _, want := range strings.Fields(line) {
-		name, value, assigned := strings.Cut(want, "=")
-		switch {
-		case assigned && have[name] != value:
-			return false
-		case strings.HasPrefix(want, "-") && have[want[1:]] != "unset":
-			return false
-		}
-	}
-	return true
-}
-
-// addLines appends lines that a git file of the formation does not have yet,
-// in the file's own line endings.
-func (w *writing) addLines(name string, lines ...string) error {
-	path := w.Path(name)
-	content, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &formation.FileError{Op: "read", Path: path, Err: err}
-	}
-	ending := "\n"
-	if strings.Contains(string(content), "\r\n") {
-		ending = "\r\n"
-	}
-	have := map[string]bool{}
-	for _, line := range strings.Split(string(content), "\n") {
-		have[strings.TrimRight(line, "\r")] = true
-	}
-	text := string(content)
-	for _, line := range lines {
-		if have[line] {
-			// A line behind it takes it back: a person's word, not ours to undo.
-			w.s.warn("%s has '%s', but git follows a later line that says otherwise", w.s.show(path), line)
-			continue
-		}
-		if text != "" && !strings.HasSuffix(text, "\n") {
-			text += ending
-		}
-		text += line + ending
-		w.done = append(w.done, fmt.Sprintf("Added '%s' to %s", line, w.s.show(path)))
-	}
-	if text == string(content) {
-		return nil
-	}
-	return w.batch.Replace(path, []byte(text), formation.ModeOf(path, 0o644))
 }
 
 // at joins a path a person gave to the current folder.

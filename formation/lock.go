@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Lock keeps writers apart. The operating system drops it when its process
@@ -110,7 +111,7 @@ func holderOf(path string) string {
 	}
 	// Somebody else's file: nothing in it may steer our terminal.
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return -1
 		}
 		return r

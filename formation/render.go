@@ -51,7 +51,7 @@ func (f *filler) yaml(content []byte) (out []byte, err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			out, err = nil, fmt.Errorf("malformed YAML: %v", p)
+			out, err = nil, errMalformed
 		}
 	}()
 	var b bytes.Buffer
@@ -64,7 +64,7 @@ func (f *filler) yaml(content []byte) (out []byte, err error) {
 			if errors.Is(err, io.EOF) {
 				break
 			}
-			return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+			return nil, yamlError(err)
 		}
 		f.node(&document)
 		if err := encoder.Encode(&document); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,15 +144,10 @@ func matchGlob(pattern, file string) (bool, error) {
 			return false, err
 		}
 	}
-	folders := strings.Split(file, "/")
-	for n := len(folders); n > 0; n-- {
-		if matchParts(parts, folders[:n]) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return matchParts(parts, strings.Split(file, "/")), nil
 }
 
+// matchParts reports whether pattern matches folders or a folder above.
 func matchParts(pattern, folders []string) bool {
 	// reach[i] says that the pattern so far matches the first i folders.
 	reach := make([]bool, len(folders)+1)
@@ -176,5 +172,5 @@ func matchParts(pattern, folders []string) bool {
 		}
 		reach = next
 	}
-	return reach[len(folders)]
+	return slices.Contains(reach[1:], true)
 }

@@ -56,8 +56,13 @@ type Opened struct {
 	Vault *Vault
 	// Sealed says that a secrets.enc is there; without one Vault is empty.
 	Sealed bool
-	stored []byte // the plaintext as it was read
 }
+
+// String keeps the plaintext out of logs and test failures.
+func (o *Opened) String() string { return fmt.Sprintf("'%s' with a %v", o.Dir, o.Vault) }
+
+// GoString keeps it out of %#v.
+func (o *Opened) GoString() string { return o.String() }
 
 // limits in bytes, so that a device or a runaway file is refused, not swallowed
 const (
@@ -73,11 +78,19 @@ func (f *Formation) ReadKey() (*crypto.Key, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		missing := &NoKeyError{Dir: f.Dir}
 		missing.Link, _ = os.Readlink(path)
-		missing.Vault, err = f.HasVault()
-		if err != nil {
-			return nil, &FileError{"read", f.Path(VaultFile), err}
+		vault, errVault := f.HasVault()
+		if errVault != nil {
+			return nil, &FileError{"read", f.Path(VaultFile), errVault}
 		}
-		return nil, missing
+		missing.Vault = vault
+		if vault {
+			// The first writer puts .key in place and then secrets.enc: both
+			// may have come since the look above.
+			content, err = readRegular(path, maxKeyFile)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, missing
+		}
 	}
 	if err != nil {
 		return nil, &FileError{"read", path, err}
@@ -123,8 +136,9 @@ func (f *Formation) Open() (*Opened, error) {
 			return o, nil
 		}
 		o.Sealed = true
-		if o.stored, err = key.Open(sealed); err == nil {
-			if o.Vault, err = DecodeVault(o.stored); err == nil {
+		plaintext, err := key.Open(sealed)
+		if err == nil {
+			if o.Vault, err = DecodeVault(plaintext); err == nil {
 				return o, nil
 			}
 		}
@@ -175,16 +189,12 @@ func readRegular(path string, limit int64) ([]byte, error) {
 // Save adds the sealed vault to a batch, mode 0600, if its content differs
 // from what was read, and reports whether it does.
 func (o *Opened) Save(batch *Batch) (bool, error) {
-	plaintext := o.Vault.Encode()
-	if o.Sealed {
-		if bytes.Equal(plaintext, o.stored) {
-			return false, nil
-		}
-		// Written by another tool: other spacing or order is no other content.
-		if before, err := DecodeVault(o.stored); err == nil && bytes.Equal(before.Encode(), plaintext) {
-			return false, nil
-		}
+	// A vault that another tool wrote with other spacing or in another order is
+	// left as it is until a value in it changes.
+	if o.Sealed && !o.Vault.Changed() {
+		return false, nil
 	}
+	plaintext := o.Vault.Encode()
 	sealed, err := o.Key.Seal(plaintext)
 	if err != nil {
 		return false, &VaultError{o.Path(VaultFile), err}

@@ -56,14 +56,8 @@ func cutTemplateLine(line string) (name, value string, ok bool) {
 // isHint reports whether a template line's value is a person's placeholder:
 // as it is, in quotes, or with a comment behind it (NAME="sk-..."  # from ...).
 func isHint(value string) bool {
-	for i := 1; i < len(value); i++ {
-		if value[i] == '#' && (value[i-1] == ' ' || value[i-1] == '\t') {
-			value = strings.TrimSpace(value[:i])
-			break
-		}
-	}
-	if strings.HasPrefix(value, "#") {
-		return true
+	if comment := strings.Index(" "+value, " # "); comment >= 0 {
+		value = strings.TrimSpace((" " + value)[:comment])
 	}
 	if n := len(value); n >= 2 && (value[0] == '"' || value[0] == '\'') && value[n-1] == value[0] {
 		value = value[1 : n-1]

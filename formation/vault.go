@@ -16,6 +16,9 @@ import (
 // secrets, so it never prints itself.
 type Vault struct {
 	entries map[string]entry
+	// before is what the names that were touched since held at first; nil is
+	// nothing.
+	before map[string]*entry
 }
 
 // entry is one value: a string, or the JSON of anything else, kept as it is.
@@ -253,6 +256,7 @@ func (v *Vault) Set(name, value string) bool {
 	if e, ok := v.entries[name]; ok && e.raw == nil && e.value == value {
 		return false
 	}
+	v.touch(name)
 	v.entries[name] = entry{value: strings.Clone(value)}
 	return true
 }
@@ -260,6 +264,7 @@ func (v *Vault) Set(name, value string) bool {
 // Delete removes a name and reports whether it was there.
 func (v *Vault) Delete(name string) bool {
 	had := v.Has(name)
+	v.touch(name)
 	delete(v.entries, name)
 	return had
 }
@@ -267,13 +272,43 @@ func (v *Vault) Delete(name string) bool {
 // Copy stores under to whatever from holds, of any JSON type.
 func (v *Vault) Copy(from, to string) {
 	if e, ok := v.entries[from]; ok {
+		v.touch(to)
 		v.entries[to] = e
 	}
+}
+
+// touch remembers what a name held before its first change.
+func (v *Vault) touch(name string) {
+	if _, ok := v.before[name]; ok {
+		return
+	}
+	if v.before == nil {
+		v.before = map[string]*entry{}
+	}
+	v.before[name] = nil
+	if e, ok := v.entries[name]; ok {
+		v.before[name] = &e
+	}
+}
+
+// Changed reports whether the vault holds anything else than when it was made.
+func (v *Vault) Changed() bool {
+	for name, was := range v.before {
+		now, ok := v.entries[name]
+		if ok != (was != nil) || ok && !now.equal(*was) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e entry) equal(other entry) bool {
+	return e.value == other.value && bytes.Equal(e.raw, other.raw)
 }
 
 // Same reports whether two names are both stored and hold equal values.
 func (v *Vault) Same(a, b string) bool {
 	x, okA := v.entries[a]
 	y, okB := v.entries[b]
-	return okA && okB && x.value == y.value && bytes.Equal(x.raw, y.raw)
+	return okA && okB && x.equal(y)
 }

@@ -32,7 +32,7 @@ func scalars(content []byte, yield func(scalar)) (err error) {
 	defer func() {
 		// yaml.v3 reports some malformed input by panicking across its API.
 		if p := recover(); p != nil {
-			err = fmt.Errorf("malformed YAML: %v", p)
+			err = errMalformed
 		}
 	}()
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
@@ -42,10 +42,45 @@ func scalars(content []byte, yield func(scalar)) (err error) {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
-			return errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+			return yamlError(err)
 		}
 		walkScalars(&document, false, yield)
 	}
+}
+
+var errMalformed = errors.New("malformed YAML")
+
+// yamlError is what yaml.v3 says about content, without the pieces of content
+// that it quotes: an unquoted value that starts with * is an anchor to it, and
+// would be in the message. The punctuation that it expects somewhere stays.
+func yamlError(err error) error {
+	var b strings.Builder
+	rest := strings.TrimPrefix(err.Error(), "yaml: ")
+	for {
+		open := strings.IndexAny(rest, "'`\"")
+		if open < 0 {
+			break
+		}
+		quote := rest[open : open+1]
+		quoted := rest[open+1:]
+		end := strings.LastIndex(quoted, quote)
+		if near := strings.Index(quoted, quote); near >= 0 && near <= 2 {
+			end = near
+		}
+		b.WriteString(rest[:open+1])
+		if end < 0 {
+			return errMalformed
+		}
+		if end <= 2 {
+			b.WriteString(quoted[:end])
+		} else {
+			b.WriteString("...")
+		}
+		b.WriteString(quote)
+		rest = quoted[end+1:]
+	}
+	b.WriteString(rest)
+	return errors.New(b.String())
 }
 
 func walkScalars(node *yaml.Node, key bool, yield func(scalar)) {

@@ -57,7 +57,7 @@ func Script(name, program string) string {
 ` + idLine + scriptVersion + ": " + name + `
 # Made by 'git muxi-secrets hooks install'; 'git muxi-secrets hooks uninstall'
 # takes it away and puts back what was here before. Edits are lost.
-kept="$(dirname "$0")/` + name + keptSuffix + `"
+kept="${0%/*}/` + name + keptSuffix + `"
 ` + input + `if [ -x "$kept" ]; then
 ` + run + `
 fi

@@ -54,7 +54,7 @@ func findings(path string, text []byte, hits []hit, more bool) []Finding {
 	// A file with more leaks than are looked at is not silenced: thousands of
 	// silenced lines must not hide one that is not.
 	silenced := !more && bytes.Contains(text, []byte(allowMark))
-	hits = merge(hits)
+	hits = explained(merge(hits))
 	found := make([]Finding, 0, min(len(hits), maxFindings))
 	seen := map[string]int{}
 	at := position{text: text, line: 1}
@@ -122,6 +122,18 @@ func merge(hits []hit) []hit {
 		}
 	}
 	return kept
+}
+
+// explained leaves out key material that is the value of a stored secret: 32
+// random bytes look like a Fernet key, and the name says more.
+func explained(hits []hit) []hit {
+	end := 0 // of the known secrets so far
+	return slices.DeleteFunc(hits, func(h hit) bool {
+		if h.rule == KnownSecret {
+			end = max(end, h.end)
+		}
+		return h.rule == KeyMaterial && h.end <= end
+	})
 }
 
 // learn takes over what another detector knows about the same text.

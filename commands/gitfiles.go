@@ -1,0 +1,150 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+)
+
+// attributeLines are what .gitattributes says about a formation's files: which
+// drivers show and merge them, and that no line ending in them may change.
+var attributeLines = [...]struct{ file, attributes string }{
+	{formation.VaultFile, "diff=muxi-secrets merge=muxi-secrets -text"},
+	{formation.TemplateFile, "merge=muxi-secrets-template"},
+}
+
+// tellGit adds to the batch what .gitignore and .gitattributes lack, by git's
+// own word. Outside a repository there is nothing to do.
+func (w *writing) tellGit(ctx context.Context) error {
+	layout, ok := w.s.where()
+	if !ok || w.plainlyTold(layout) {
+		return nil
+	}
+	repo, err := w.s.repository()
+	if err != nil || repo == nil {
+		return err
+	}
+	ignored, err := repo.Ignored(ctx, []string{w.Path(formation.KeyFile)})
+	if err != nil {
+		return err
+	}
+	var paths []string
+	for _, line := range attributeLines {
+		paths = append(paths, w.Path(line.file))
+	}
+	set, err := repo.Attributes(ctx, paths, []string{"diff", "merge", "text"})
+	if err != nil {
+		return err
+	}
+	// Only now the first temp file: no git of ours runs beside one.
+	if !ignored[0] {
+		if err := w.addLines(".gitignore", formation.KeyFile); err != nil {
+			return err
+		}
+	}
+	var missing []string
+	for i, line := range attributeLines {
+		if !hasAttributes(set[i], line.attributes) {
+			missing = append(missing, line.file+" "+line.attributes)
+		}
+	}
+	return w.addLines(".gitattributes", missing...)
+}
+
+// plainlyTold reports whether the formation's own .gitignore and .gitattributes
+// leave no doubt about git's answer, so that two runs of git can be spared:
+// nothing is stronger than a folder's own file but a later line in it
+// (gitignore(5), gitattributes(5)), and for attributes $GIT_DIR/info/attributes.
+func (w *writing) plainlyTold(layout gitutil.Layout) bool {
+	lines := func(name string) []string {
+		info, err := os.Lstat(w.Path(name))
+		if err != nil || !info.Mode().IsRegular() {
+			return nil // git follows no link here
+		}
+		content, err := os.ReadFile(w.Path(name))
+		if err != nil {
+			return nil
+		}
+		return strings.Split(strings.ReplaceAll(string(content), "\r\n", "\n"), "\n")
+	}
+	ignored := false
+	for _, line := range lines(".gitignore") {
+		ignored = line == formation.KeyFile || ignored && !strings.HasPrefix(line, "!")
+	}
+	if !ignored {
+		return false
+	}
+	if there, err := fileExists(filepath.Join(layout.CommonDir, "info", "attributes")); err != nil || there {
+		return false
+	}
+	ours := map[string]bool{}
+	for _, line := range attributeLines {
+		ours[line.file+" "+line.attributes] = true
+	}
+	told := map[string]bool{}
+	for _, line := range lines(".gitattributes") {
+		switch {
+		case ours[line]:
+			told[line] = true
+		case strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#"):
+			clear(told) // it may overrule what stands before it
+		}
+	}
+	return len(told) == len(ours)
+}
+
+// hasAttributes reports whether git already gives the attributes of a line.
+func hasAttributes(have map[string]string, line string) bool {
+	for _, want := range strings.Fields(line) {
+		name, value, assigned := strings.Cut(want, "=")
+		switch {
+		case assigned && have[name] != value:
+			return false
+		case strings.HasPrefix(want, "-") && have[want[1:]] != "unset":
+			return false
+		}
+	}
+	return true
+}
+
+// addLines appends lines that a git file of the formation does not have yet,
+// in the file's own line endings.
+func (w *writing) addLines(name string, lines ...string) error {
+	path := w.Path(name)
+	content, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &formation.FileError{Op: "read", Path: path, Err: err}
+	}
+	ending := "\n"
+	if strings.Contains(string(content), "\r\n") {
+		ending = "\r\n"
+	}
+	have := map[string]bool{}
+	for _, line := range strings.Split(string(content), "\n") {
+		have[strings.TrimRight(line, "\r")] = true
+	}
+	text := string(content)
+	for _, line := range lines {
+		if have[line] {
+			// A line behind it takes it back: a person's word, not ours to undo.
+			w.s.warn("%s has '%s', but git follows a later line that says otherwise", w.s.show(path), line)
+			continue
+		}
+		if text != "" && !strings.HasSuffix(text, "\n") {
+			text += ending
+		}
+		text += line + ending
+		w.done = append(w.done, fmt.Sprintf("Added '%s' to %s", line, w.s.show(path)))
+	}
+	if text == string(content) {
+		return nil
+	}
+	return w.batch.Replace(path, []byte(text), formation.ModeOf(path, 0o644))
+}
