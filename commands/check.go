@@ -273,13 +273,7 @@ func isShallow(layout gitutil.Layout) bool {
 
 // summary tells a check that saw nothing from one that found nothing.
 func (s *session) summary(report *hooks.Report) {
-	for i, skipped := range report.Skipped {
-		if i == 20 {
-			fmt.Fprintf(s.Err, "and %d more\n", len(report.Skipped)-i)
-			break
-		}
-		fmt.Fprintf(s.Err, "not checked in full: %s (%s)\n", showPath(skipped.Path), sanitize(skipped.Reason))
-	}
+	s.saySkipped("", report.Skipped)
 	fmt.Fprintf(s.Err, "checked %d files, %d commits\n", report.Files, report.Commits)
 	errors, warnings := 0, 0
 	for _, f := range report.Findings {
@@ -291,6 +285,16 @@ func (s *session) summary(report *hooks.Report) {
 	}
 	if errors+warnings > 0 {
 		fmt.Fprintf(s.Err, "found %s, %s\n", plural(errors, "error"), plural(warnings, "warning"))
+	}
+}
+
+func (s *session) saySkipped(before string, skipped []hooks.Skipped) {
+	for i, file := range skipped {
+		if i == 20 {
+			fmt.Fprintf(s.Err, "%sand %d more\n", before, len(skipped)-i)
+			break
+		}
+		fmt.Fprintf(s.Err, "%snot checked in full: %s (%s)\n", before, showPath(file.Path), sanitize(file.Reason))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
@@ -75,46 +76,75 @@ func (s *session) pushLines() io.Reader {
 	return bytes.NewBufferString(fmt.Sprintf("%s %s %s %s\n", "refs/heads/x", to, "refs/heads/x", from))
 }
 
+// Of what a hook has to say only so much fits a screen.
+const (
+	maxSaidFindings = 30
+	maxSaidWarnings = 8
+)
+
 func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 	for _, template := range out.Templates {
-		s.say("git muxi-secrets: brought %s up to date, in the commit too", showPath(template))
+		s.say("%s: brought %s up to date, in the commit too", program, showPath(template))
 	}
-	for _, f := range out.Warnings {
-		fmt.Fprintf(s.Err, "git muxi-secrets: %s: warning: %s\n", showPlace(f), sanitize(f.Message))
+	for i, f := range out.Warnings {
+		if i == maxSaidWarnings {
+			s.say("%s: and %s more: 'git muxi-secrets check' lists them", program, plural(len(out.Warnings)-i, "warning"))
+			break
+		}
+		fmt.Fprintf(s.Err, "%s: %s: warning: %s\n", program, showPlace(f), sanitize(f.Message))
 	}
-	for _, skipped := range out.Skipped {
-		fmt.Fprintf(s.Err, "git muxi-secrets: not checked in full: %s (%s)\n", showPath(skipped.Path), sanitize(skipped.Reason))
-	}
-	if len(out.Findings) == 0 {
-		return nil
-	}
-	for _, f := range out.Findings {
-		fmt.Fprintln(s.Err, textFinding(f))
-	}
-	if !hooks.Stops(out.Findings) {
-		return nil
-	}
-	what := map[string]string{"pre-push": "push", "pre-receive": "push", "pre-merge-commit": "merge"}[name]
-	if what == "" {
-		what = "commit"
-	}
+	s.saySkipped(program+": ", out.Skipped)
 	errors := 0
-	var e *Error
-	told := map[string]bool{}
-	for _, f := range out.Findings {
+	for i, f := range out.Findings {
 		if f.Severity == scan.Error {
 			errors++
 		}
+		switch {
+		case i < maxSaidFindings:
+			fmt.Fprintln(s.Err, textFinding(f))
+		case i == maxSaidFindings:
+			fmt.Fprintf(s.Err, "and %d more\n", len(out.Findings)-i)
+		}
 	}
-	e = refuse("the %s was stopped: %s", what, plural(errors, "finding"))
+	what, pushed := "commit", false
+	switch name {
+	case "pre-push", "pre-receive":
+		what, pushed = "push", true
+	case "pre-merge-commit":
+		what = "merge"
+	}
+	if errors == 0 {
+		if name == "pre-merge-commit" && len(out.Templates) > 0 {
+			// Git made the tree of this merge before it ran the hook, and takes
+			// nothing into it any more.
+			return refuse("the merge waits for a commit: a template was not up to date").
+				hint("it is now, and staged: 'git commit' concludes the merge with it")
+		}
+		return nil
+	}
+	e := refuse("the %s was stopped: %s", what, plural(errors, "leak"))
+	told := map[string]bool{}
+	mayComment := false
 	for _, f := range out.Findings {
-		if text := remedy(f.Rule); text != "" && f.Severity == scan.Error && !told[text] {
+		if f.Severity != scan.Error {
+			continue
+		}
+		mayComment = mayComment || mayBeAllowedByComment(f)
+		if text := remedy(f); text != "" && !told[text] {
 			told[text] = true
 			e.hint("%s", text)
 		}
 	}
-	if name == "pre-receive" {
-		return e
+	if pushed {
+		e.hint("it stands in commits: change those ('git commit --amend', 'git rebase -i'), a new commit on top does not take it out of them")
 	}
-	return e.hint("if this is no secret, allow it in .muxi-secrets.yaml or with a comment muxi-secrets:allow; to skip every check this once: %s", hooks.SkipHint(name))
+	allow := "if this is no secret, an entry in " + formation.SettingsFile + " allows it"
+	if mayComment {
+		allow = "if this is no secret, a comment with muxi-secrets:allow on its line lets it pass, or an entry in " + formation.SettingsFile
+	}
+	e.hint("%s", allow)
+	if name != "pre-receive" {
+		e.hint("to skip every check this once: %s", hooks.SkipHint(name))
+	}
+	return e
 }

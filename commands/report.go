@@ -296,13 +296,20 @@ func ruleText(rule scan.Rule) string {
 	return string(rule)
 }
 
-// remedy says how to get rid of what a rule found.
-func remedy(rule scan.Rule) string {
-	switch rule {
-	case scan.KeyFile, scan.KeyMaterial:
-		return "take the key out ('git rm --cached FILE'); if it was ever pushed, make a new one with 'git muxi-secrets rotate'"
-	case scan.KnownSecret, scan.PlaintextKey:
-		return "store the value with 'git muxi-secrets add NAME' and write ${{ secrets.NAME }} in its place; a comment with muxi-secrets:allow lets one line pass"
+// remedy says how to get rid of a finding.
+func remedy(f scan.Finding) string {
+	if f.Path == "" {
+		return "leave it out of the message"
+	}
+	switch f.Rule {
+	case scan.KeyFile:
+		return "take the key out: 'git rm --cached FILE'; if it was ever pushed, make a new one: 'git muxi-secrets rotate'"
+	case scan.KeyMaterial:
+		return "take the key out of the file; if it was ever pushed, make a new one: 'git muxi-secrets rotate'"
+	case scan.KnownSecret:
+		return "take the value out; where the formation needs it, write ${{ secrets.NAME }}"
+	case scan.PlaintextKey:
+		return "store the value with 'git muxi-secrets add NAME' and write ${{ secrets.NAME }} in its place"
 	case scan.VaultNotEncrypted:
 		return "put a sealed secrets.enc in its place: 'git restore --staged --worktree FILE', or 'git muxi-secrets import' for values in it"
 	case scan.TemplateValue:
@@ -311,4 +318,14 @@ func remedy(rule scan.Rule) string {
 		return "'git muxi-secrets init' has git ignore it"
 	}
 	return ""
+}
+
+// mayBeAllowedByComment tells findings that stand on a line with room for a
+// comment from those about a whole file or a commit's message.
+func mayBeAllowedByComment(f scan.Finding) bool {
+	switch f.Rule {
+	case scan.KeyMaterial, scan.KnownSecret, scan.PlaintextKey, scan.TemplateValue:
+		return f.Path != ""
+	}
+	return false
 }

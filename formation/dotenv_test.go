@@ -102,6 +102,7 @@ func TestFormatDotenv(t *testing.T) {
 		"#":                       "A='#'\n",
 		"a\\nb":                   "A='a\\nb'\n",
 		"\"":                      "A='\"'\n",
+		"a\rb":                    "A=\"a\rb\"\n",
 		"it's":                    "A=\"it's\"\n",
 		"a\nb":                    "A=\"a\\nb\"\n",
 		"'\\\"\t\n":               "A=\"'\\\\\\\"\\t\\n\"\n",

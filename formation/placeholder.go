@@ -41,11 +41,20 @@ func IsPlaceholder(value string) bool {
 	return false
 }
 
-// isVariable reports whether v is nothing but $NAME or ${...}: filled in by
-// somebody else's environment.
+// isVariable reports whether v is nothing but $NAME or ${NAME}: filled in by
+// somebody else's environment. A default behind the name (${NAME:-x}) must be a
+// placeholder itself.
 func isVariable(v string) bool {
 	if strings.HasPrefix(v, "${") && strings.HasSuffix(v, "}") {
-		return !strings.ContainsAny(v[2:len(v)-1], "{}")
+		name := v[2 : len(v)-1]
+		if cut := strings.IndexAny(name, ":-?+="); cut >= 0 {
+			fallback := strings.TrimLeft(name[cut:], ":-?+=")
+			if name[cut:] != fallback && !IsPlaceholder(fallback) {
+				return false
+			}
+			name = name[:cut]
+		}
+		return name != "" && !strings.ContainsAny(name, "{}")
 	}
 	if !strings.HasPrefix(v, "$") || len(v) < 2 {
 		return false

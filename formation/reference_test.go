@@ -82,6 +82,7 @@ func TestReferencesInYAML(t *testing.T) {
 		{about: "escaped brace", yaml: `k: "$\x7b{ secrets.A }}"`, want: "A@1:4"},
 		{about: "escaped name", yaml: `k: "${{ secrets.\u0041\U00000042C }}"`, want: "ABC@1:4"},
 		{about: "escaped line end inside", yaml: "k: \"$\\\n  {{ secrets.A }}\"\n", want: "A@1:4"},
+		{about: "by their place", yaml: `k: "${{ secrets.A }} \x24{{ secrets.B }}"`, want: "B@1:4 A@1:5"},
 		{about: "escaped blank inside", yaml: `k: "${{\tsecrets.A }}"`, want: "A@1:4"},
 		{about: "an escaped dollar that is none", yaml: `k: '\x24{{ secrets.A }}'`},
 
@@ -89,6 +90,7 @@ func TestReferencesInYAML(t *testing.T) {
 		{about: "anchored map", yaml: "a: &x\n  b: \"${{ secrets.A }}\"\nc:\n  <<: *x\n", want: "A@2:7"},
 		{about: "key", yaml: `"${{ secrets.A }}": 1`, malformed: "1:2"},
 		{about: "complex key", yaml: "? [\"${{ secrets.A }}\"]\n: ${{ secrets.B }}\n", want: "B@2:3", malformed: "1:5"},
+		{about: "map in a key", yaml: "? {a: \"${{ secrets.A }}\"}\n: ${{ secrets.B }}\n", want: "B@2:3", malformed: "1:8"},
 		{about: "comments", yaml: "# ${{ secrets.A }}\nk: v # ${{ secrets.B }}\n  # ${{ secrets.C }}\nl: ${{ secrets.D }} # ${{ secrets.E }}\n", want: "D@4:4"},
 		{about: "other scopes", yaml: `k: "${{ data.A }} ${{ env.B }} ${{ inputs.C }} ${HOME}"`},
 

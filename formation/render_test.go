@@ -28,6 +28,7 @@ func TestRender(t *testing.T) {
 			after: "a: \"va\" # ${{ secrets.A }}\nb: 'va'\nc: \"va\"\n"},
 		{about: "partial", path: "x.afs", before: "a: Bearer ${{secrets.A}}, ${{ secrets.A }}\n", after: "a: \"Bearer va, va\"\n"},
 		{about: "a number stays a string", path: "x.afs", before: "a: ${{ secrets.NUMBER }}\n", after: "a: \"5432\"\n"},
+		{about: "a tagged number, too", path: "x.afs", before: "a: !!int \"${{ secrets.NUMBER }}\"\n", after: "a: \"5432\"\n"},
 		{about: "several lines", path: "x.afs", before: "a: '${{ secrets.LINES }}'\n", after: "a: \"one\\ntwo\\n\"\n"},
 		{about: "awkward", path: "x.afs", before: "a: ${{ secrets.QUOTES }}\n", after: "a: \"\\\"'\\\\ #: {\"\n"},
 		{about: "empty", path: "x.afs", before: "a: ${{ secrets.EMPTY }}\n", after: "a: \"\"\n"},

@@ -41,15 +41,19 @@ func withoutBlankEnd(lines []templateLine) []templateLine {
 	return lines
 }
 
-// cutTemplateLine splits NAME=VALUE; a comment, a blank line and a line whose
-// name has no letter or digit have no name.
+// cutTemplateLine splits NAME=VALUE; a comment, a blank line, a line whose name
+// has no letter or digit and a line that is neither an assignment nor a name
+// have no name.
 func cutTemplateLine(line string) (name, value string, ok bool) {
 	trimmed := strings.TrimSpace(line)
 	if trimmed == "" || trimmed[0] == '#' {
 		return "", "", false
 	}
-	spelled, value, _ := strings.Cut(trimmed, "=")
+	spelled, value, assigned := strings.Cut(trimmed, "=")
 	name = Normalize(spelled)
+	if !assigned && name != trimmed {
+		return "", "", false // some text, perhaps a key that lost its name: no name
+	}
 	return name, strings.TrimSpace(value), name != ""
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -217,6 +218,39 @@ func TestVault(t *testing.T) {
 	v.Copy("none", "B")
 	if value, _, _ := v.Get("B"); value != "" {
 		t.Error("Copy of nothing changed something")
+	}
+}
+
+// Changed agrees with comparing what would be written, after any changes.
+func TestVaultChanged(t *testing.T) {
+	const plaintext = `{"A": "1", "B": [2], "C": "3", "D": "1"}`
+	rnd := rand.New(rand.NewPCG(9, 10))
+	names, values := []string{"A", "B", "C", "D", "E"}, []string{"1", "3", "[2]", ""}
+	same := 0
+	for range 3000 {
+		v := mustDecode(t, plaintext)
+		before := v.Encode()
+		for range 1 + rnd.IntN(5) {
+			name := names[rnd.IntN(len(names))]
+			switch rnd.IntN(3) {
+			case 0:
+				v.Set(name, values[rnd.IntN(len(values))])
+			case 1:
+				v.Delete(name)
+			case 2:
+				v.Copy(names[rnd.IntN(len(names))], name)
+			}
+			want := !bytes.Equal(v.Encode(), before)
+			if v.Changed() != want {
+				t.Fatalf("Changed is %t", v.Changed())
+			}
+			if !want {
+				same++
+			}
+		}
+	}
+	if same == 0 {
+		t.Error("no sequence ended where it began")
 	}
 }
 

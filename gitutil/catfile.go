@@ -96,6 +96,9 @@ func (c *catFile) ask(id string) error {
 	return c.ids.WriteByte('\n')
 }
 
+// flush hands what was asked to git. It is called by the asking goroutine alone.
+func (c *catFile) flush() { c.ids.Flush() }
+
 // read fills in the size and the data of the object that is next in line.
 func (c *catFile) read(ctx context.Context, b *Blob, kind string, max int64) error {
 	header, err := c.out.ReadSlice('\n')

@@ -235,9 +235,10 @@ func (g *gitRepo) listBareRefs(ctx context.Context, e *emitter, seen *seenBlobs)
 				err = e.blob(Blob{Path: ref, Mode: ModeFile, ID: id})
 			}
 		case "tree":
-			inner := &emitter{ctx: e.ctx, v: e.v, cat: e.cat, events: e.events, prefix: ref + "/"}
-			err = g.list(ctx, inner, nil, []string{"ls-tree", "-r", "--full-tree", "-z", id},
-				func(f *fields) error { return parseTree(f, inner) })
+			e.prefix = ref + "/"
+			err = g.list(ctx, e, nil, []string{"ls-tree", "-r", "--full-tree", "-z", id},
+				func(f *fields) error { return parseTree(f, e) })
+			e.prefix = ""
 		}
 		if err != nil {
 			return err

@@ -5,28 +5,36 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
 func (g *gitRepo) StageFile(ctx context.Context, path string, content []byte, mode Mode) error {
-	if content == nil {
-		content = []byte{}
-	}
-	staying, partial := stayingIndex(g.layout, g.getenv)
-	before := ""
-	if partial {
-		var err error
-		if before, err = g.indexEntry(ctx, g.env, path); err != nil {
-			return err
-		}
-	}
-	out, err := g.output(ctx, content, "hash-object", "-w", "--stdin")
+	before, err := g.indexEntry(ctx, g.env, path)
 	if err != nil {
 		return err
 	}
-	entry := fmt.Sprintf("%o %s 0\t%s", mode, strings.TrimSpace(string(out)), path)
-	if err := g.updateIndex(ctx, g.env, entry); err != nil || !partial {
+	entry := indexEntry{mode: mode, path: path, skip: before.skip}
+	if content != nil {
+		out, err := g.output(ctx, content, "hash-object", "-w", "--stdin")
+		if err != nil {
+			return err
+		}
+		entry.id = strings.TrimSpace(string(out))
+	}
+	if before.id == "" && entry.id != "" {
+		c, err := g.readConfig(ctx)
+		if err != nil {
+			return err
+		}
+		entry.skip = c.truth("core.sparsecheckout") && !isDir(filepath.Dir(filepath.Join(g.layout.Top, filepath.FromSlash(path))))
+	}
+	if err := g.updateIndex(ctx, g.env, entry); err != nil {
 		return err
+	}
+	staying, partial := stayingIndex(g.layout, g.getenv)
+	if !partial {
+		return nil
 	}
 	env := append(append([]string{}, g.env...), "GIT_INDEX_FILE="+staying)
 	after, err := g.indexEntry(ctx, env, path)
@@ -36,18 +44,33 @@ func (g *gitRepo) StageFile(ctx context.Context, path string, content []byte, mo
 	return g.updateIndex(ctx, env, entry)
 }
 
-// indexEntry gives "MODE ID STAGE\tPATH" for exactly this path, or "".
-func (g *gitRepo) indexEntry(ctx context.Context, env []string, path string) (string, error) {
-	out, err := g.outputIn(ctx, env, nil, "ls-files", "--stage", "--full-name", "-z", "--", path)
-	for entry := range strings.SplitSeq(string(out), "\x00") {
-		if _, name, _ := strings.Cut(entry, "\t"); name == path {
-			return entry, err
-		}
-	}
-	return "", err
+// indexEntry is what an index holds for a path; id is "" where that is nothing.
+type indexEntry struct {
+	mode Mode
+	id   string
+	path string
+	skip bool // outside of the sparse checkout: not to be missed on disk
 }
 
-func (g *gitRepo) updateIndex(ctx context.Context, env []string, entry string) error {
+// indexEntry gives the entry for exactly this path.
+func (g *gitRepo) indexEntry(ctx context.Context, env []string, path string) (indexEntry, error) {
+	out, err := g.outputIn(ctx, env, nil, "ls-files", "--stage", "-t", "--full-name", "-z", "--", path)
+	for record := range strings.SplitSeq(string(out), "\x00") {
+		head, name, _ := strings.Cut(record, "\t")
+		columns := strings.Fields(head) // tag, mode, id, stage
+		if name != path || len(columns) != 4 {
+			continue
+		}
+		mode, perr := strconv.ParseUint(columns[1], 8, 32)
+		if perr != nil {
+			return indexEntry{}, fmt.Errorf("unexpected entry in git's listing: %q", record)
+		}
+		return indexEntry{Mode(mode), columns[2], path, columns[0] == "S"}, err
+	}
+	return indexEntry{}, err
+}
+
+func (g *gitRepo) updateIndex(ctx context.Context, env []string, entry indexEntry) error {
 	c, err := g.readConfig(ctx)
 	if err != nil {
 		return err
@@ -67,7 +90,16 @@ func (g *gitRepo) updateIndex(ctx context.Context, env []string, entry string) e
 			}
 		}
 	}
-	_, err = g.outputIn(ctx, env, []byte(entry+"\x00"), append(args, "update-index", "-z", "--index-info")...)
+	args = append(args, "update-index", "-z")
+	if entry.id == "" {
+		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--force-remove", "--stdin")...)
+		return err
+	}
+	line := fmt.Sprintf("%o %s 0\t%s\x00", entry.mode, entry.id, entry.path)
+	_, err = g.outputIn(ctx, env, []byte(line), append(args, "--index-info")...)
+	if err == nil && entry.skip {
+		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--skip-worktree", "--stdin")...)
+	}
 	return err
 }
 

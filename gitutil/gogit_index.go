@@ -193,23 +193,24 @@ func below(path, dir string) bool {
 func (r *goGitRepo) StageFile(_ context.Context, path string, content []byte, mode Mode) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	o := r.store.NewEncodedObject()
-	o.SetType(plumbing.BlobObject)
-	w, err := o.Writer()
-	if err != nil {
-		return err
+	entry := index.Entry{Name: path, Mode: filemode.FileMode(mode)}
+	if content != nil {
+		o := r.store.NewEncodedObject()
+		o.SetType(plumbing.BlobObject)
+		w, err := o.Writer()
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(content); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		if entry.Hash, err = r.store.SetEncodedObject(o); err != nil {
+			return err
+		}
 	}
-	if _, err := w.Write(content); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	id, err := r.store.SetEncodedObject(o)
-	if err != nil {
-		return err
-	}
-	entry := index.Entry{Name: path, Hash: id, Mode: filemode.FileMode(mode)}
 	before, err := replaceEntry(r.indexPath(), entry, nil)
 	if err != nil {
 		return err
@@ -222,8 +223,9 @@ func (r *goGitRepo) StageFile(_ context.Context, path string, content []byte, mo
 	return err
 }
 
-// replaceEntry puts an entry in place of all stages of its path and gives back
-// the ones that were there. With only, it does so only where they are the same.
+// replaceEntry puts an entry (none, where it has no id) in place of all stages of
+// its path and gives back the ones that were there. With only, it does so only
+// where they are the same.
 func replaceEntry(path string, entry index.Entry, only *string) (before string, err error) {
 	idx, err := readIndex(path)
 	if err != nil {
@@ -232,6 +234,7 @@ func replaceEntry(path string, entry index.Entry, only *string) (before string, 
 	entries := idx.Entries[:0:0]
 	for _, e := range idx.Entries {
 		if e.Name == entry.Name {
+			entry.SkipWorktree = entry.SkipWorktree || e.SkipWorktree
 			before += e.Hash.String() + " " + e.Mode.String() + " " + string(rune('0'+e.Stage)) + "\n"
 			continue
 		}
@@ -240,7 +243,10 @@ func replaceEntry(path string, entry index.Entry, only *string) (before string, 
 	if only != nil && *only != before {
 		return before, nil
 	}
-	idx.Entries = append(entries, &entry)
+	if !entry.Hash.IsZero() {
+		entries = append(entries, &entry)
+	}
+	idx.Entries = entries
 	for _, e := range idx.Entries {
 		if (e.IntentToAdd || e.SkipWorktree) && idx.Version < 3 {
 			idx.Version = 3

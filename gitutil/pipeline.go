@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync"
+	"sync/atomic"
 )
 
 // event is one thing for a visitor, in the order of the visit.
@@ -20,13 +22,15 @@ type event struct {
 
 // emitter takes the events of a listing and asks for the blobs among them.
 type emitter struct {
-	ctx     context.Context
-	v       *Visitor
-	start   func() (*catFile, error)
-	cat     *catFile    // nil until something was asked for
-	unwatch func() bool // stops the context from ending cat
-	events  chan event
-	prefix  string // stands before each blob's path
+	ctx      context.Context
+	v        *Visitor
+	start    func() (*catFile, error)
+	once     sync.Once
+	startErr error
+	cat      atomic.Pointer[catFile] // nil until something may be asked for
+	unwatch  func() bool             // stops the context from ending cat
+	events   chan event
+	prefix   string // stands before each blob's path
 }
 
 // visit runs a listing of blobs and `cat-file --batch` side by side: list calls
@@ -40,13 +44,6 @@ func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Conte
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	e := &emitter{ctx: ctx, v: v, start: g.takeCatFile, events: make(chan event, 256)}
-	if v.Want == nil {
-		// It will be needed: let it start up while the listing does. A visitor
-		// that picks its blobs may want none of them.
-		if err := e.needCat(); err != nil {
-			return err
-		}
-	}
 	listed := make(chan error, 1)
 	go func() {
 		err := list(ctx, e)
@@ -54,6 +51,11 @@ func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Conte
 		close(e.events)
 		listed <- err
 	}()
+	if v.Want == nil {
+		// It will be needed: let it start up while the listing does. A visitor
+		// that picks its blobs may want none of them.
+		e.needCat() // the first blob says what went wrong
+	}
 	var failed error
 	for ev := range e.events {
 		if failed != nil {
@@ -67,39 +69,40 @@ func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Conte
 	if failed != nil {
 		err = failed
 	}
-	if e.cat == nil {
+	cat := e.cat.Load()
+	if cat == nil {
 		return err
 	}
 	if !e.unwatch() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		e.cat.kill()
-		e.cat.end()
+		cat.kill()
+		cat.end()
 		return err
 	}
-	g.keepCatFile(e.cat)
+	g.keepCatFile(cat)
 	return nil
 }
 
-// needCat sees to it that there is a cat-file. It is called before the event
-// that needs one is sent, and by the listing's goroutine alone.
+// needCat sees to it that there is a cat-file, before an event that needs one is
+// sent.
 func (e *emitter) needCat() error {
-	if e.cat != nil {
-		return nil
-	}
-	cat, err := e.start()
-	if err != nil {
-		return err
-	}
-	e.unwatch = context.AfterFunc(e.ctx, cat.kill)
-	e.cat = cat
-	return nil
+	e.once.Do(func() {
+		cat, err := e.start()
+		if err != nil {
+			e.startErr = err
+			return
+		}
+		e.unwatch = context.AfterFunc(e.ctx, cat.kill)
+		e.cat.Store(cat)
+	})
+	return e.startErr
 }
 
 func (e *emitter) flush() {
-	if e.cat != nil {
-		e.cat.ids.Flush()
+	if cat := e.cat.Load(); cat != nil {
+		cat.flush()
 	}
 }
 
@@ -108,7 +111,7 @@ func (e *emitter) deliver(ev *event) error {
 	case ev.commit != nil:
 		if ev.reread {
 			object := Blob{ID: ev.commit.Hash}
-			if err := e.cat.read(e.ctx, &object, "commit", e.v.maxBlob()); err != nil {
+			if err := e.cat.Load().read(e.ctx, &object, "commit", e.v.maxBlob()); err != nil {
 				return err
 			}
 			ev.commit.Message = messageOf(string(object.Data))
@@ -117,7 +120,7 @@ func (e *emitter) deliver(ev *event) error {
 	case ev.deleted:
 		return e.v.Deleted(ev.blob.Path)
 	}
-	if err := e.cat.read(e.ctx, &ev.blob, "blob", e.v.maxBlob()); err != nil {
+	if err := e.cat.Load().read(e.ctx, &ev.blob, "blob", e.v.maxBlob()); err != nil {
 		return err
 	}
 	return e.v.Blob(&ev.blob)
@@ -151,7 +154,7 @@ func (e *emitter) blob(b Blob) error {
 	if err := e.send(event{blob: b}); err != nil {
 		return err
 	}
-	e.cat.ask(b.ID)
+	e.cat.Load().ask(b.ID)
 	return nil
 }
 
@@ -168,7 +171,7 @@ func (e *emitter) commit(c *Commit, reread bool) error {
 		return err
 	}
 	if reread {
-		e.cat.ask(c.Hash)
+		e.cat.Load().ask(c.Hash)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ type Repository interface {
 	TreeBlobs(ctx context.Context, rev, path string, v Visitor) error
 
 	// StageFile stores content and makes it the index's entry for path (relative
-	// to the top). During `git commit PATH`, where the pending commit is made
+	// to the top); nil takes the entry away. During `git commit PATH`, where the pending commit is made
 	// from an index of its own, the entry of the index that stays behind follows
 	// when it was the same before. The work tree is left alone.
 	StageFile(ctx context.Context, path string, content []byte, mode Mode) error

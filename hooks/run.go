@@ -3,11 +3,11 @@ package hooks
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -71,11 +71,21 @@ func (r *Runner) PreCommit(ctx context.Context) (*Outcome, error) {
 	if len(dirs) == 0 {
 		return out, nil
 	}
-	snapshots, err := Snapshots(ctx, r.Repo, Index(r.Repo), dirs, basis.Dirs)
+	parse := remembered()
+	staged, err := snapshots(ctx, r.Repo, Index(r.Repo), dirs, basis.Dirs, parse)
+	var missing *gitutil.MissingObjectError
+	if errors.As(err, &missing) {
+		// A partial clone, and a formation that is partly outside of its sparse
+		// checkout: what is committed was judged, what is not here cannot be.
+		for _, dir := range dirs {
+			out.Skipped = append(out.Skipped, Skipped{path.Join(dir, formation.TemplateFile), "left as it is: this partial clone lacks files of the formation"})
+		}
+		return out, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	state, err := j.State(ctx, snapshots)
+	state, err := j.State(ctx, staged)
 	if err != nil {
 		return nil, err
 	}
@@ -91,52 +101,13 @@ func (r *Runner) PreCommit(ctx context.Context) (*Outcome, error) {
 	if Stops(out.Findings) {
 		return out, nil // git stops: nothing is to be changed on the way
 	}
-	for _, s := range snapshots {
-		changed, err := r.template(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		if changed {
-			out.Templates = append(out.Templates, path.Join(s.Dir, formation.TemplateFile))
-		}
-	}
-	return out, nil
+	out.Templates, err = r.templates(ctx, staged, parse)
+	return out, err
 }
 
 // Stops reports whether findings stop a commit or a push.
 func Stops(found []scan.Finding) bool {
 	return slices.ContainsFunc(found, func(f scan.Finding) bool { return f.Severity == scan.Error })
-}
-
-// template brings one formation's template up to date, in the index and in the
-// work tree.
-func (r *Runner) template(ctx context.Context, s *Snapshot) (bool, error) {
-	name := path.Join(s.Dir, formation.TemplateFile)
-	staged := false
-	if plan := s.Plan(); plan.State != formation.TemplateCurrent {
-		if err := r.Repo.StageFile(ctx, name, plan.Content, gitutil.ModeFile); err != nil {
-			return false, err
-		}
-		staged = true
-	}
-	f, err := formation.At(filepath.Join(r.Repo.Layout().Top, filepath.FromSlash(s.Dir)))
-	if err != nil {
-		return staged, nil // not in the work tree (a sparse checkout)
-	}
-	onDisk, err := OnDisk(r.Repo.Layout().Top, f)
-	if err != nil {
-		return false, err
-	}
-	plan, err := f.PlanTemplate(onDisk.Survey, onDisk.Vault, nil)
-	if err != nil {
-		return false, err
-	}
-	batch := r.Files.Batch()
-	defer batch.Discard()
-	if _, err := plan.Apply(batch); err != nil {
-		return false, err
-	}
-	return staged, batch.Commit()
 }
 
 // CommitMessage judges the file that holds the message of the pending commit.

@@ -24,8 +24,12 @@ type Snapshot struct {
 	Template []byte
 	HasTemplate,
 	HasVault bool
-	Key   *crypto.Key      // nil: not at hand, or no key
-	Vault *formation.Vault // nil: not to be opened
+	templateMode gitutil.Mode
+	// linked says that the template is a symbolic link: what git has of it is a
+	// path, and the names are elsewhere.
+	linked bool
+	Key    *crypto.Key      // nil: not at hand, or no key
+	Vault  *formation.Vault // nil: not to be opened
 	// Err is why a vault with a key at hand does not open.
 	Err error
 }
@@ -46,6 +50,28 @@ func Tree(repo gitutil.Repository, rev string) Source {
 // Snapshots reads the formations in dirs from a version. all are the folders of
 // every formation in it: a file belongs to the innermost one around it.
 func Snapshots(ctx context.Context, repo gitutil.Repository, from Source, dirs, all []string) ([]*Snapshot, error) {
+	return snapshots(ctx, repo, from, dirs, all, formation.ReferencesIn)
+}
+
+// referencesIn is formation.ReferencesIn, or something that remembers.
+type referencesIn func(path string, content []byte) formation.References
+
+// remembered parses each content once: in a hook, the index and the work tree
+// mostly hold the same.
+func remembered() referencesIn {
+	known := map[string]formation.References{}
+	return func(path string, content []byte) formation.References {
+		key := path + "\x00" + string(content)
+		found, ok := known[key]
+		if !ok {
+			found = formation.ReferencesIn(path, content)
+			known[key] = found
+		}
+		return found
+	}
+}
+
+func snapshots(ctx context.Context, repo gitutil.Repository, from Source, dirs, all []string, parse referencesIn) ([]*Snapshot, error) {
 	type reading struct {
 		*Snapshot
 		sealed []byte
@@ -86,8 +112,9 @@ func Snapshots(ctx context.Context, repo gitutil.Repository, from Source, dirs, 
 				r.HasVault, r.sealed = true, append([]byte(nil), b.Data...)
 			case formation.TemplateFile:
 				r.HasTemplate, r.Template = true, append([]byte(nil), b.Data...)
+				r.templateMode, r.linked = b.Mode, b.Mode == gitutil.ModeLink
 			default:
-				r.Survey.Add(rel, formation.ReferencesIn(rel, b.Data))
+				r.Survey.Add(rel, parse(rel, b.Data))
 			}
 			return nil
 		},
@@ -105,7 +132,11 @@ func Snapshots(ctx context.Context, repo gitutil.Repository, from Source, dirs, 
 
 // OnDisk is the formation as the work tree has it.
 func OnDisk(top string, f *formation.Formation) (*Snapshot, error) {
-	survey, err := f.Survey()
+	return onDisk(top, f, formation.ReferencesIn)
+}
+
+func onDisk(top string, f *formation.Formation, parse referencesIn) (*Snapshot, error) {
+	survey, err := f.SurveyWith(parse)
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +228,7 @@ func (s *Snapshot) Plan() *formation.TemplatePlan {
 // template is what the formation's author made of it: MUXI's own examples leave
 // names out of theirs.
 func (s *Snapshot) template() []scan.Finding {
-	if !s.HasVault && s.Key == nil {
+	if s.linked || !s.HasVault && s.Key == nil {
 		return nil
 	}
 	plan := s.Plan()
