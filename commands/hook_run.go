@@ -122,7 +122,7 @@ func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 		}
 		return nil
 	}
-	e := refuse("the %s was stopped: %s", what, plural(errors, "leak"))
+	e := refuse("the %s was stopped: %s", what, plural(errors, "finding"))
 	told := map[string]bool{}
 	mayComment := false
 	for _, f := range out.Findings {

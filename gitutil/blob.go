@@ -39,6 +39,13 @@ type Commit struct {
 	Hash    string
 	Parents []string
 	Message string // the bytes behind the header, as they are stored
+	Tag     string // of an annotated tag, which is shown as a commit: its ref; else empty
+}
+
+// Ref is a name for an object.
+type Ref struct {
+	Name string // "refs/tags/v1"
+	ID   string // of the object, in hex
 }
 
 // DefaultMaxBlob is the number of bytes of one file that are held in memory

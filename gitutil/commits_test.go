@@ -145,7 +145,7 @@ func TestHistory(t *testing.T) {
 		`commit "index on gone: `+r.git("rev-parse", "--short", "v1")+` one\n"`, `100644 "stashed" "s"`,
 		`commit "WIP on gone: `+r.git("rev-parse", "--short", "v1")+` one"`,
 		`commit "detached\n"`, `100644 "detached" "d"`,
-		`100644 "refs/tags/blob" "in a tagged blob"`, `100644 "refs/tags/tree/x" "in a tagged blob"`)
+		`100644 "refs/tags/blob" "in a tagged blob"`, `commit "t\n"`, `100644 "refs/tags/tree/x" "in a tagged blob"`)
 	history := func(repo Repository) (string, error) { return visited(repo.History) }
 	r.both(false, want, history)
 	r.git("gc", "-q", "--prune=now")

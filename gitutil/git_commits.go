@@ -128,8 +128,12 @@ func (g *gitRepo) History(ctx context.Context, v Visitor) error {
 		if err != nil && !errors.As(err, &shallow) {
 			return err
 		}
-		if err := g.listBareRefs(ctx, e, seen); err != nil {
-			return err
+		refs, rerr := g.otherRefs(ctx)
+		if rerr == nil {
+			rerr = g.listTagged(ctx, e, seen, refs)
+		}
+		if rerr != nil {
+			return rerr
 		}
 		return err
 	})
@@ -210,39 +214,4 @@ func messageOf(object string) string {
 	_, message, _ := strings.Cut(object, "\n\n")
 	message, _, _ = strings.Cut(message, "\x00")
 	return message
-}
-
-// listBareRefs visits what refs hold that is no commit: a tag on a blob or on a
-// tree.
-func (g *gitRepo) listBareRefs(ctx context.Context, e *emitter, seen *seenBlobs) error {
-	out, err := g.output(ctx, nil, "for-each-ref",
-		"--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname) %(refname)")
-	if err != nil {
-		return err
-	}
-	for line := range strings.Lines(string(out)) {
-		columns := strings.Fields(line)
-		if len(columns) < 3 {
-			continue
-		}
-		kind, id, ref := columns[0], columns[1], columns[len(columns)-1]
-		if kind == "tag" && len(columns) == 5 {
-			kind, id = columns[2], columns[3]
-		}
-		switch kind {
-		case "blob":
-			if seen.add(ref, id) {
-				err = e.blob(Blob{Path: ref, Mode: ModeFile, ID: id})
-			}
-		case "tree":
-			e.prefix = ref + "/"
-			err = g.list(ctx, e, nil, []string{"ls-tree", "-r", "--full-tree", "-z", id},
-				func(f *fields) error { return parseTree(f, e) })
-			e.prefix = ""
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

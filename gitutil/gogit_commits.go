@@ -269,8 +269,7 @@ func (r *goGitRepo) History(ctx context.Context, v Visitor) error {
 		return err
 	}
 	var tips []plumbing.Hash
-	var others []*plumbing.Reference
-	kinds := map[*plumbing.Reference]plumbing.ObjectType{}
+	var others []Ref
 	for _, ref := range refs {
 		kind, id, err := r.peelAny(ref.Hash())
 		if err != nil {
@@ -278,11 +277,10 @@ func (r *goGitRepo) History(ctx context.Context, v Visitor) error {
 		}
 		if kind == plumbing.CommitObject {
 			tips = append(tips, id)
-			continue
 		}
-		other := plumbing.NewHashReference(ref.Name(), id)
-		kinds[other] = kind
-		others = append(others, other)
+		if id != ref.Hash() || kind != plumbing.CommitObject {
+			others = append(others, Ref{Name: ref.Name().String(), ID: ref.Hash().String()})
+		}
 	}
 	seen := newSeenBlobs()
 	err = r.visitCommits(ctx, append(tips, r.heads()...), nil, seen, v, "the history before the oldest commits")
@@ -290,22 +288,63 @@ func (r *goGitRepo) History(ctx context.Context, v Visitor) error {
 	if err != nil && !errors.As(err, &shallow) {
 		return err
 	}
-	var buf []byte
-	for _, ref := range others {
-		name := ref.Name().String()
-		var oerr error
-		if kinds[ref] == plumbing.BlobObject {
-			if seen.add(name, ref.Hash().String()) {
-				oerr = r.deliver(&v, &Blob{Path: name, Mode: ModeFile, ID: ref.Hash().String()}, &buf)
-			}
-		} else {
-			oerr = r.walkChanges(ref.Hash(), nil, name+"/", func(f treeFile) error {
-				return r.deliver(&v, &Blob{Path: f.path, Mode: f.mode, ID: f.id.String()}, &buf)
-			})
-		}
-		if oerr != nil {
-			return oerr
-		}
+	if terr := r.tagged(others, seen, v); terr != nil {
+		return terr
 	}
 	return err
+}
+
+func (r *goGitRepo) Tagged(_ context.Context, refs []Ref, v Visitor) error {
+	return r.tagged(refs, newSeenBlobs(), v)
+}
+
+func (r *goGitRepo) tagged(refs []Ref, seen *seenBlobs, v Visitor) error {
+	var buf []byte
+	for len(refs) > 0 {
+		var targets, tags []Ref
+		for _, ref := range refs {
+			id := plumbing.NewHash(ref.ID)
+			r.mu.Lock()
+			o, err := r.store.EncodedObject(plumbing.AnyObject, id)
+			r.mu.Unlock()
+			if errors.Is(err, plumbing.ErrObjectNotFound) {
+				continue
+			}
+			if err != nil {
+				return objectError(err, ref.ID, "")
+			}
+			switch o.Type() {
+			case plumbing.TagObject:
+				tags = append(tags, ref)
+			case plumbing.BlobObject:
+				if seen.add(ref.Name, ref.ID) {
+					err = r.deliver(&v, &Blob{Path: ref.Name, Mode: ModeFile, ID: ref.ID}, &buf)
+				}
+			case plumbing.TreeObject:
+				err = r.walkChanges(id, nil, ref.Name+"/", func(f treeFile) error {
+					return r.deliver(&v, &Blob{Path: f.path, Mode: f.mode, ID: f.id.String()}, &buf)
+				})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, tag := range tags {
+			data, err := r.object(plumbing.TagObject, plumbing.NewHash(tag.ID))
+			if err != nil {
+				return err
+			}
+			target, message := parseTag(string(data))
+			if v.Commit != nil {
+				if err := v.Commit(&Commit{Hash: tag.ID, Message: message, Tag: tag.Name}); err != nil {
+					return err
+				}
+			}
+			if isObjectID(target) {
+				targets = append(targets, Ref{Name: tag.Name, ID: target})
+			}
+		}
+		refs = targets
+	}
+	return nil
 }

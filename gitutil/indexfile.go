@@ -26,11 +26,9 @@ type IndexEntry struct {
 // is one of the plain ones (gitformat-index(5), versions 2 and 3), and asked
 // from git where it is not (version 4, split or sparse).
 func (g *gitRepo) ListIndex(ctx context.Context, want func(path []byte, mode Mode) bool) ([]IndexEntry, error) {
-	if content, ok := readIndexFile(g.layout, g.getenv); ok {
-		for _, size := range [...]int{20, 32} { // SHA-1, SHA-256: the padding tells a wrong guess
-			if entries, ok := parseIndex(content, size, want); ok {
-				return entries, nil
-			}
+	for _, size := range [...]int{20, 32} { // SHA-1, SHA-256: a wrong guess does not parse
+		if entries, ok := readIndexFile(g.layout, g.getenv, size, want); ok {
+			return entries, nil
 		}
 	}
 	out, err := g.output(ctx, nil, "ls-files", "--stage", "--full-name", "-z")
@@ -69,10 +67,9 @@ func indexBlobs(ctx context.Context, repo Repository, path string, v Visitor) er
 	return repo.Contents(ctx, entries, v)
 }
 
-// maxIndexFile bounds, in bytes, what is read directly.
-const maxIndexFile = 1 << 30
-
-func readIndexFile(layout Layout, getenv func(string) string) ([]byte, bool) {
+// readIndexFile reads the index with object ids of hashSize bytes. ok is false
+// where there is none, it is of no plain version, or it is not well-formed.
+func readIndexFile(layout Layout, getenv func(string) string, hashSize int, want func([]byte, Mode) bool) (entries []IndexEntry, ok bool) {
 	path := getenv("GIT_INDEX_FILE")
 	switch {
 	case path == "":
@@ -86,63 +83,103 @@ func readIndexFile(layout Layout, getenv func(string) string) ([]byte, bool) {
 	}
 	defer file.Close()
 	info, err := file.Stat()
-	if err != nil || info.Size() > maxIndexFile {
+	if err != nil {
 		return nil, false
 	}
-	content := make([]byte, info.Size())
-	_, err = io.ReadFull(file, content)
-	return content, err == nil
+	return parseIndex(file, info.Size(), hashSize, want)
 }
 
-// parseIndex reads an index file with object ids of hashSize bytes. ok is false
-// where it is not of a plain version, or not well-formed.
-func parseIndex(content []byte, hashSize int, want func([]byte, Mode) bool) (entries []IndexEntry, ok bool) {
+// window is a piece of a file that moves forward: an index of megabytes is read
+// without holding it.
+type window struct {
+	r    io.Reader
+	buf  []byte
+	data []byte // what was read and not taken yet
+	left int64  // bytes of the file that were not read yet
+}
+
+// need makes at least n bytes available, or says that the file has no more.
+func (w *window) need(n int) bool {
+	if len(w.data) >= n {
+		return true
+	}
+	if n > len(w.buf) || int64(n-len(w.data)) > w.left {
+		return false
+	}
+	kept := copy(w.buf, w.data)
+	more := int(min(int64(len(w.buf)-kept), w.left))
+	if _, err := io.ReadFull(w.r, w.buf[kept:kept+more]); err != nil {
+		return false
+	}
+	w.left -= int64(more)
+	w.data = w.buf[:kept+more]
+	return true
+}
+
+// skip passes over n bytes.
+func (w *window) skip(n int64) bool {
+	for n > 0 {
+		if !w.need(1) {
+			return false
+		}
+		step := min(n, int64(len(w.data)))
+		w.data = w.data[step:]
+		n -= step
+	}
+	return true
+}
+
+// parseIndex reads an index file of size bytes.
+func parseIndex(r io.Reader, size int64, hashSize int, want func([]byte, Mode) bool) (entries []IndexEntry, ok bool) {
 	const header, stat = 12, 40
-	if len(content) < header+hashSize || !bytes.HasPrefix(content, []byte("DIRC")) {
+	w := &window{r: r, buf: make([]byte, 128<<10), left: size - int64(hashSize)}
+	if !w.need(header) || !bytes.HasPrefix(w.data, []byte("DIRC")) {
 		return nil, false
 	}
-	version := binary.BigEndian.Uint32(content[4:])
+	version := binary.BigEndian.Uint32(w.data[4:])
 	if version != 2 && version != 3 {
 		return nil, false
 	}
-	count := binary.BigEndian.Uint32(content[8:])
-	end := len(content) - hashSize
-	at := header
+	count := binary.BigEndian.Uint32(w.data[8:])
+	w.data = w.data[header:]
 	for range count {
-		start := at
-		flagsAt := start + stat + hashSize
-		if flagsAt+2 > end {
+		fixed := stat + hashSize + 2
+		if !w.need(fixed) {
 			return nil, false
 		}
-		mode := Mode(binary.BigEndian.Uint32(content[start+24:]))
-		flags := binary.BigEndian.Uint16(content[flagsAt:])
-		at = flagsAt + 2
+		flags := binary.BigEndian.Uint16(w.data[fixed-2:])
 		var extended uint16
 		if flags&0x4000 != 0 {
-			if version < 3 || at+2 > end {
+			if version < 3 || !w.need(fixed+2) {
 				return nil, false
 			}
-			extended = binary.BigEndian.Uint16(content[at:])
-			at += 2
+			extended = binary.BigEndian.Uint16(w.data[fixed:])
+			fixed += 2
 		}
-		length := bytes.IndexByte(content[at:end], 0)
-		if length < 0 || (flags&0xfff != 0xfff && length != int(flags&0xfff)) {
-			return nil, false
+		length := int(flags & 0xfff)
+		if length == 0xfff { // or longer: up to the NUL
+			w.need(min(len(w.buf), int(w.left)+len(w.data)))
+			if length = bytes.IndexByte(w.data[fixed:], 0); length < 0xfff {
+				return nil, false
+			}
 		}
-		path := content[at : at+length]
-		at += length
 		// One to eight zeros, up to a multiple of eight from the entry's start.
-		padded := start + (at-start+8)&^7
-		if padded > end || !validIndexMode(mode) {
+		padded := (fixed + length + 8) &^ 7
+		if !w.need(padded) || w.data[fixed+length] != 0 {
 			return nil, false
 		}
-		at = padded
+		mode := Mode(binary.BigEndian.Uint32(w.data[24:]))
+		path := w.data[fixed : fixed+length]
+		if !validIndexMode(mode) || bytes.IndexByte(path, 0) >= 0 {
+			return nil, false
+		}
 		const stageMask, intentToAdd = 0x3000, 0x2000
 		if flags&stageMask == 0 && extended&intentToAdd == 0 && mode.hasContent() && want(path, mode) {
-			entries = append(entries, IndexEntry{string(path), hex.EncodeToString(content[start+stat : start+stat+hashSize]), mode})
+			entries = append(entries, IndexEntry{string(path), hex.EncodeToString(w.data[stat : stat+hashSize]), mode})
 		}
+		w.data = w.data[padded:]
 	}
-	return entries, plainExtensions(content[at:end])
+	return entries, w.plainExtensions()
 }
 
 func validIndexMode(mode Mode) bool {
@@ -156,16 +193,14 @@ func validIndexMode(mode Mode) bool {
 // plainExtensions reports whether what follows the entries changes nothing about
 // them: no split index ("link"), no sparse one ("sdir"), and nothing unknown
 // that must be understood (a name in small letters).
-func plainExtensions(rest []byte) bool {
-	for len(rest) > 0 {
-		if len(rest) < 8 || rest[0] < 'A' || rest[0] > 'Z' {
+func (w *window) plainExtensions() bool {
+	for w.left > 0 || len(w.data) > 0 {
+		if !w.need(8) || w.data[0] < 'A' || w.data[0] > 'Z' {
 			return false
 		}
-		size := binary.BigEndian.Uint32(rest[4:])
-		if uint64(size) > uint64(len(rest)-8) {
+		if !w.skip(8 + int64(binary.BigEndian.Uint32(w.data[4:]))) {
 			return false
 		}
-		rest = rest[8+size:]
 	}
 	return true
 }

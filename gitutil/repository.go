@@ -107,10 +107,14 @@ type Repository interface {
 	Commits(ctx context.Context, r Range, v Visitor) error
 
 	// History is Commits over every ref, HEAD of every work tree and the topmost
-	// stash; blobs and trees that a ref points to without a commit come last,
-	// with the ref's name as (or before) their path. Commits that only a reflog
+	// stash, then what Tagged visits of every ref. Commits that only a reflog
 	// remembers are not visited: nothing pushes them.
 	History(ctx context.Context, v Visitor) error
+
+	// Tagged visits what refs hold beside commits: the messages of annotated
+	// tags, and blobs and trees that a ref or a tag points to, with the ref's name
+	// as (or before) their path.
+	Tagged(ctx context.Context, refs []Ref, v Visitor) error
 
 	// Close ends what the repository still holds. It is safe to call twice.
 	Close() error
