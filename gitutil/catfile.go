@@ -59,6 +59,7 @@ func (g *gitRepo) Close() error {
 	g.idle, g.closed = nil, true
 	g.mu.Unlock()
 	if cat != nil {
+		cat.kill() // it only reads, and to wait for its own end takes longer
 		cat.end()
 	}
 	return nil

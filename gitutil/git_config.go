@@ -74,11 +74,14 @@ func (g *gitRepo) HooksDir(ctx context.Context) (string, bool, error) {
 		return "", false, err
 	}
 	v, set := c.values["core.hookspath"]
-	return dir, set && sharedHooks(g.layout, dir, v.scope), nil
+	if !set {
+		v.scope = "local" // the default, which a link may lead elsewhere
+	}
+	return dir, sharedHooks(g.layout, dir, v.scope), nil
 }
 
-// sharedHooks tells whether a core.hooksPath of the given scope serves more
-// than this repository.
+// sharedHooks tells whether a folder of hooks, set in the given scope, serves
+// more than this repository.
 func sharedHooks(layout Layout, dir, scope string) bool {
 	if scope != "local" && scope != "worktree" {
 		return true

@@ -112,7 +112,8 @@ func (r *goGitRepo) HooksDir(context.Context) (string, bool, error) {
 	defer r.mu.Unlock()
 	v, ok := r.config.values["core.hookspath"]
 	if !ok || v.value == "" {
-		return filepath.Join(r.layout.CommonDir, "hooks"), false, nil
+		dir := filepath.Join(r.layout.CommonDir, "hooks")
+		return dir, sharedHooks(r.layout, dir, "local"), nil
 	}
 	base := r.layout.Top
 	if base == "" {

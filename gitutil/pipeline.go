@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"sync"
-	"sync/atomic"
 )
 
 // event is one thing for a visitor, in the order of the visit.
@@ -22,15 +20,13 @@ type event struct {
 
 // emitter takes the events of a listing and asks for the blobs among them.
 type emitter struct {
-	ctx      context.Context
-	v        *Visitor
-	start    func() (*catFile, error)
-	once     sync.Once
-	startErr error
-	cat      atomic.Pointer[catFile] // nil until something may be asked for
-	unwatch  func() bool             // stops the context from ending cat
-	events   chan event
-	prefix   string // stands before each blob's path
+	ctx     context.Context
+	v       *Visitor
+	start   func() (*catFile, error)
+	cat     *catFile    // nil until something may be asked for
+	unwatch func() bool // stops the context from ending cat
+	events  chan event
+	prefix  string // stands before each blob's path
 }
 
 // visit runs a listing of blobs and `cat-file --batch` side by side: list calls
@@ -51,11 +47,6 @@ func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Conte
 		close(e.events)
 		listed <- err
 	}()
-	if v.Want == nil {
-		// It will be needed: let it start up while the listing does. A visitor
-		// that picks its blobs may want none of them.
-		e.needCat() // the first blob says what went wrong
-	}
 	var failed error
 	for ev := range e.events {
 		if failed != nil {
@@ -69,40 +60,39 @@ func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Conte
 	if failed != nil {
 		err = failed
 	}
-	cat := e.cat.Load()
-	if cat == nil {
+	if e.cat == nil {
 		return err
 	}
 	if !e.unwatch() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		cat.kill()
-		cat.end()
+		e.cat.kill()
+		e.cat.end()
 		return err
 	}
-	g.keepCatFile(cat)
+	g.keepCatFile(e.cat)
 	return nil
 }
 
 // needCat sees to it that there is a cat-file, before an event that needs one is
-// sent.
+// sent. The listing's goroutine alone calls it.
 func (e *emitter) needCat() error {
-	e.once.Do(func() {
-		cat, err := e.start()
-		if err != nil {
-			e.startErr = err
-			return
-		}
-		e.unwatch = context.AfterFunc(e.ctx, cat.kill)
-		e.cat.Store(cat)
-	})
-	return e.startErr
+	if e.cat != nil {
+		return nil
+	}
+	cat, err := e.start()
+	if err != nil {
+		return err
+	}
+	e.unwatch = context.AfterFunc(e.ctx, cat.kill)
+	e.cat = cat
+	return nil
 }
 
 func (e *emitter) flush() {
-	if cat := e.cat.Load(); cat != nil {
-		cat.flush()
+	if e.cat != nil {
+		e.cat.flush()
 	}
 }
 
@@ -111,7 +101,7 @@ func (e *emitter) deliver(ev *event) error {
 	case ev.commit != nil:
 		if ev.reread {
 			object := Blob{ID: ev.commit.Hash}
-			if err := e.cat.Load().read(e.ctx, &object, "commit", e.v.maxBlob()); err != nil {
+			if err := e.cat.read(e.ctx, &object, "commit", e.v.maxBlob()); err != nil {
 				return err
 			}
 			ev.commit.Message = messageOf(string(object.Data))
@@ -120,7 +110,7 @@ func (e *emitter) deliver(ev *event) error {
 	case ev.deleted:
 		return e.v.Deleted(ev.blob.Path)
 	}
-	if err := e.cat.Load().read(e.ctx, &ev.blob, "blob", e.v.maxBlob()); err != nil {
+	if err := e.cat.read(e.ctx, &ev.blob, "blob", e.v.maxBlob()); err != nil {
 		return err
 	}
 	return e.v.Blob(&ev.blob)
@@ -154,7 +144,7 @@ func (e *emitter) blob(b Blob) error {
 	if err := e.send(event{blob: b}); err != nil {
 		return err
 	}
-	e.cat.Load().ask(b.ID)
+	e.cat.ask(b.ID)
 	return nil
 }
 
@@ -171,7 +161,7 @@ func (e *emitter) commit(c *Commit, reread bool) error {
 		return err
 	}
 	if reread {
-		e.cat.Load().ask(c.Hash)
+		e.cat.ask(c.Hash)
 	}
 	return nil
 }
@@ -273,6 +263,13 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 		return &GitError{Args: args, Code: -1, Err: err}
 	}
 	started()
+	if e.v.Want == nil {
+		// It will be needed: let it start up while the listing works. A visitor
+		// that picks its blobs may want none of them.
+		if err := e.needCat(); err != nil {
+			cancel()
+		}
+	}
 	perr := parse(&fields{r: bufio.NewReaderSize(flushFirst{out, e}, 64<<10)})
 	if perr == io.EOF {
 		perr = nil

@@ -43,7 +43,7 @@ type Repository interface {
 	// HooksDir is the folder git runs this repository's hooks from (git
 	// rev-parse --git-path hooks), absolute; it need not exist. shared says that
 	// it does not belong to this repository alone: core.hooksPath comes from
-	// outside (system, global, command line), or it points outside.
+	// outside (system, global, command line), or the folder is outside.
 	HooksDir(ctx context.Context) (dir string, shared bool, err error)
 
 	// Head is the commit HEAD points to; ok is false before the first commit.
