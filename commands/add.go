@@ -202,7 +202,7 @@ func (s *session) addAsking(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	value, err := terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true})
+	value, err := terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true, Last: true})
 	if err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (s *session) addValue(ctx context.Context, o addOptions, name string) (stri
 		return "", err
 	}
 	defer terminal.Close()
-	return terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true})
+	return terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true, Last: true})
 }
 
 // readLimited reads what open gives, and at most one byte more than a value may
@@ -334,9 +334,7 @@ func (s *session) store(ctx context.Context, f *formation.Formation, name, value
 	default:
 		s.say("Added %s to %s", name, s.name(f))
 	}
-	if w.fresh {
-		s.ensureHooks(ctx)
-	}
+	s.offerHooks(ctx)
 	s.warnBackslash(name, value)
 	if refs := w.survey.To(name); len(refs) == 0 {
 		s.hint("nothing refers to it yet; write ${{ secrets.%s }} where the value belongs", name)

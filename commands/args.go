@@ -17,6 +17,7 @@ func reorder(app *cli.App, args []string) []string {
 	if len(args) == 0 {
 		return args
 	}
+	args = detached(args)
 	out := []string{args[0]}
 	flags, commands := app.Flags, app.Commands
 	rest := args[1:]
@@ -37,6 +38,22 @@ func reorder(app *cli.App, args []string) []string {
 	if len(arguments) > 0 {
 		out = append(out, "--")
 		out = append(out, arguments...)
+	}
+	return out
+}
+
+// detached spells -CDIR, as git and tar take it, as -C DIR.
+func detached(args []string) []string {
+	var out []string
+	for i, arg := range args {
+		if arg == "--" {
+			return append(out, args[i:]...)
+		}
+		if len(arg) > 2 && strings.HasPrefix(arg, "-C") && arg[2] != '=' {
+			out = append(out, "-C", arg[2:])
+			continue
+		}
+		out = append(out, arg)
 	}
 	return out
 }

@@ -96,6 +96,11 @@ func state(b *sandbox, before tree) tree {
 			}
 			file.content = fmt.Sprint(values)
 			now[path] = file
+		case strings.HasPrefix(path, filepath.Join(".git", "muxi-secrets", "rename-")):
+			delete(now, path) // the note of a rename that is under way; no value is in it
+			if hasValue(file.content) {
+				b.Errorf("a note holds a value")
+			}
 		case strings.HasPrefix(base, "secrets.enc.old-"):
 			delete(now, path)
 			now[filepath.Join("agent", "secrets.enc.old")] = file

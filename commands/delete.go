@@ -72,7 +72,10 @@ func (s *session) delete(ctx context.Context, spelled string, force bool) error 
 func (s *session) places(f *formation.Formation, refs []formation.Reference) []string {
 	var list []string
 	for _, ref := range refs {
-		list = append(list, fmt.Sprintf("%s:%d", s.show(f.Path(ref.Path)), ref.Line))
+		place := fmt.Sprintf("%s:%d", s.show(f.Path(ref.Path)), ref.Line)
+		if len(list) == 0 || list[len(list)-1] != place {
+			list = append(list, place)
+		}
 	}
 	return list
 }

@@ -104,6 +104,10 @@ func (s *session) explain(err error) *Error {
 	case errors.Is(err, tty.ErrEOF):
 		return &Error{Code: exitUsage, Lines: []string{"no answer was given; nothing was changed"}, Err: err}
 	}
+	if errors.Is(err, tty.ErrSeveralLines) {
+		return usage("several lines came at once, and this terminal does not mark a paste as one; nothing was changed").
+			hint("give a value of several lines with --from-file FILE or --stdin")
+	}
 	var long *tty.TooLongError
 	if errors.As(err, &long) {
 		return usage("the answer is longer than the %d bytes a prompt takes; nothing was changed", long.Limit).
@@ -126,6 +130,10 @@ func (s *session) explainFormation(err error) *Error {
 	var key *formation.KeyError
 	if errors.As(err, &key) {
 		e := &Error{Code: exitNoKey, Err: err}
+		if there, err := fileExists(filepath.Join(filepath.Dir(key.Path), formation.VaultFile)); err == nil && !there {
+			e.line("cannot use '%s': %v", s.show(key.Path), key.Err)
+			return e.hint("nothing is sealed with it yet: remove it, and '%s init' makes a proper one", program)
+		}
 		e.line("Failed to decrypt %s: %v", formation.VaultFile, key.Err)
 		e.line("(%s)", s.show(key.Path))
 		return e.hint("fetch the right one: 'git muxi-secrets unlock', or 'git muxi-secrets key import FILE'")
@@ -159,15 +167,42 @@ func (s *session) explainNoKey(missing *formation.NoKeyError) *Error {
 	e.line("Could not find %s file in %s", formation.KeyFile, s.showFolder(missing.Dir))
 	if missing.Link != "" {
 		e.line("it is a symbolic link to '%s', which is not there", missing.Link)
-		return e.hint("bring the file it points to back, or remove the link")
+		e.hint("bring the file it points to back, or remove the link")
+	}
+	if main := s.mainKey(missing.Dir); main != "" {
+		e.hint("the main work tree has it: 'ln -s %s %s'", quote(main), quote(s.show(filepath.Join(missing.Dir, formation.KeyFile))))
 	}
 	if !missing.Vault {
+		if missing.Link != "" {
+			return e
+		}
 		return e.hint("start with 'git muxi-secrets init'")
 	}
 	return e.hint("'%s' needs the key that it was sealed with; a new one would never open it", s.show(filepath.Join(missing.Dir, formation.VaultFile))).
 		hint("if the team shares the key: 'git muxi-secrets unlock'").
 		hint("if someone sends you the key: 'git muxi-secrets key import FILE'").
 		hint("if it is lost for good: 'git muxi-secrets init --start-over' (keeps the old %s under another name)", formation.VaultFile)
+}
+
+// mainKey is the .key that the main work tree has for the formation in dir of a
+// linked one, or "".
+func (s *session) mainKey(dir string) string {
+	layout, ok := s.where()
+	if !ok || layout.Top == "" || layout.GitDir == layout.CommonDir || filepath.Base(layout.CommonDir) != ".git" {
+		return ""
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	rel, err := filepath.Rel(layout.Top, dir)
+	if err != nil || !filepath.IsLocal(rel) {
+		return ""
+	}
+	key := filepath.Join(filepath.Dir(layout.CommonDir), rel, formation.KeyFile)
+	if there, err := fileExists(key); err != nil || !there {
+		return ""
+	}
+	return key
 }
 
 func (s *session) explainVault(vault *formation.VaultError) *Error {

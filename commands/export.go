@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -37,6 +39,9 @@ would track it.`,
 				return err
 			}
 			o := exportOptions{c.String("format"), c.String("output")}
+			if c.IsSet("output") && o.output == "" {
+				return usage("--output needs the name of a file").hint("an empty one would print every value on standard output")
+			}
 			if o.format != "dotenv" && o.format != "json" {
 				return usage("--format is 'dotenv' or 'json'")
 			}
@@ -54,13 +59,8 @@ func (s *session) export(ctx context.Context, o exportOptions) error {
 	if err != nil {
 		return err
 	}
-	values := map[string]string{}
-	for _, name := range opened.Vault.Names() {
-		if values[name], err = textOf(opened.Vault, name); err != nil {
-			return err
-		}
-	}
-	content, err := formatExport(values, o.format)
+	names := opened.Vault.Names()
+	content, err := formatExport(opened.Vault, o.format)
 	if err != nil {
 		return err
 	}
@@ -87,42 +87,62 @@ func (s *session) export(ctx context.Context, o exportOptions) error {
 	if err := batch.Commit(); err != nil {
 		return err
 	}
-	s.say("Wrote %s to %s, in the clear: delete it when it is no longer needed", plural(len(values), "secret"), s.show(path))
+	s.say("Wrote %s to %s, in the clear: delete it when it is no longer needed", plural(len(names), "secret"), s.show(path))
 	return nil
 }
 
-func formatExport(values map[string]string, format string) (string, error) {
-	names := map[string]bool{}
-	for name := range values {
-		names[name] = true
-	}
-	if format == "json" {
-		var b strings.Builder
-		encoder := json.NewEncoder(&b)
-		encoder.SetIndent("", "  ")
-		encoder.SetEscapeHTML(false)
-		err := encoder.Encode(values)
-		return b.String(), err
-	}
+// formatExport writes a vault out. What is no text (an older tool's number or
+// list) stays what it is in JSON, and is its JSON in a .env file.
+func formatExport(vault *formation.Vault, format string) (string, error) {
 	var b strings.Builder
-	for _, name := range sorted(names) {
-		b.WriteString(formation.FormatDotenv(name, values[name]))
+	all := map[string]any{}
+	for _, name := range vault.Names() {
+		value, err := textOf(vault, name)
+		if err != nil {
+			return "", err
+		}
+		all[name] = value
+		if _, _, err := vault.Get(name); err != nil {
+			all[name] = json.RawMessage(value)
+		}
+		if format == "dotenv" {
+			b.WriteString(formation.FormatDotenv(name, value))
+		}
 	}
-	return b.String(), nil
+	if format == "dotenv" {
+		return b.String(), nil
+	}
+	err := writeJSON(&b, all)
+	return b.String(), err
+}
+
+func sameFolder(info fs.FileInfo, dir string) bool {
+	other, err := os.Stat(dir)
+	return err == nil && os.SameFile(info, other)
 }
 
 // refuseTracked refuses a file that git tracks or would track, and the
 // formation's own files.
 func (s *session) refuseTracked(ctx context.Context, f *formation.Formation, path string) error {
-	switch filepath.Base(path) {
-	case formation.KeyFile, formation.VaultFile, formation.TemplateFile, f.File:
-		if filepath.Dir(path) == f.Dir {
-			return usage("'%s' is a file of the formation itself", s.show(path)).hint("choose another name for --output")
+	// What is written is what a symbolic link leads to.
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		if target, linkErr := os.Readlink(path); linkErr == nil {
+			return refuse("'%s' is a symbolic link to '%s', which is not there; nothing was written", s.show(path), target).
+				hint("choose another name for --output")
+		}
+		real = path
+		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			real = filepath.Join(dir, filepath.Base(path))
 		}
 	}
-	real := path
-	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-		real = filepath.Join(dir, filepath.Base(path))
+	for _, file := range [...]string{path, real} {
+		switch filepath.Base(file) {
+		case formation.KeyFile, formation.VaultFile, formation.TemplateFile, f.File:
+			if within, err := os.Stat(filepath.Dir(file)); err == nil && sameFolder(within, f.Dir) {
+				return usage("'%s' is a file of the formation itself", s.show(path)).hint("choose another name for --output")
+			}
+		}
 	}
 	// The file may lie in another repository than the formation.
 	repo, err := gitutil.Open(filepath.Dir(real), gitutil.Options{Getenv: s.Getenv})
@@ -145,8 +165,12 @@ func (s *session) refuseTracked(ctx context.Context, f *formation.Formation, pat
 	if ignored[0] && !tracked[0] {
 		return nil
 	}
-	if repo.Layout().Bare {
+	if layout := repo.Layout(); layout.Bare || strings.HasPrefix(real, layout.GitDir+string(filepath.Separator)) {
 		return nil
+	}
+	if tracked[0] {
+		return refuse("git tracks '%s', and everybody with it would read every secret; nothing was written", s.show(path)).
+			hint("choose another name, or take the file out of git first: 'git rm --cached %s'", quote(s.show(real)))
 	}
 	return refuse("git would track '%s', and everybody with it would read every secret; nothing was written", s.show(path)).
 		hint("have git ignore it first (echo %s >> .gitignore), or write it outside of the repository", quote(filepath.Base(path)))

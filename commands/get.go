@@ -66,11 +66,12 @@ func (s *session) get(spelled string) error {
 	return err
 }
 
-// textOf is the value of a name that is known to be stored.
+// textOf is the value of a name that is known to be stored; of a number or a
+// list, which older tools could store, its JSON.
 func textOf(vault *formation.Vault, name string) (string, error) {
-	value, _, err := vault.Get(name)
+	value, err := vault.Text(name)
 	if errors.Is(err, formation.ErrNotText) {
-		return "", failed(err, "the value of %s is no text that can be given out: an older tool stored a number, a list or half a character", name).
+		return "", failed(err, "the value of %s is no text that can be given out: an older tool stored half a character", name).
 			hint("give it a new value: '%s add %s'", program, name)
 	}
 	return value, err

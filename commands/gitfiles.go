@@ -118,6 +118,14 @@ func hasAttributes(have map[string]string, line string) bool {
 // in the file's own line endings.
 func (w *writing) addLines(name string, lines ...string) error {
 	path := w.Path(name)
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 && len(lines) > 0 {
+		if w.fresh {
+			return failed(nil, "'%s' is a symbolic link, which git does not follow: a new key would not be ignored; nothing was changed", w.s.show(path)).
+				hint("put a file in its place, or have a .gitignore above ignore %s", formation.KeyFile)
+		}
+		w.s.warn("%s is a symbolic link, which git does not follow: it lacks '%s'", w.s.show(path), strings.Join(lines, "', '"))
+		return nil
+	}
 	content, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &formation.FileError{Op: "read", Path: path, Err: err}

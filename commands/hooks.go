@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -115,12 +116,21 @@ func (s *session) hooksStatus(ctx context.Context, in *hooks.Installer, asJSON b
 }
 
 func (s *session) installHooks(ctx context.Context, in *hooks.Installer) error {
+	if !in.Server && in.Repo.Layout().Top == "" {
+		return usage("there is no work tree here, so nothing commits or pushes from it").
+			hint("for the repository on a server: '%s hooks install --server'", program)
+	}
 	changed, err := in.Install(ctx)
 	var managed *hooks.ManagedError
 	if errors.As(err, &managed) {
 		fmt.Fprintln(s.Out, managed.Snippet)
 		return refuse("the hooks here belong to %s; nothing was changed", managed.Manager).
 			hint("add what stands above, and the checks run with the rest")
+	}
+	var kept *hooks.KeptError
+	if errors.As(err, &kept) {
+		return failed(err, "'%s' cannot be kept as '%s': another one is there", s.show(kept.Hook), s.show(kept.Kept)).
+			hint("keep one of the two hooks under that name, or both in one file, and try again; nothing was changed")
 	}
 	if err != nil {
 		return err
@@ -143,6 +153,32 @@ func (s *session) installer(repo gitutil.Repository, server bool) *hooks.Install
 	return &hooks.Installer{Repo: repo, Files: s.Files, Server: server, Program: program}
 }
 
+// offerHooks has a clone's first writing command install the hooks, and only the
+// first one that got so far: whoever took them out again is not asked twice.
+func (s *session) offerHooks(ctx context.Context) {
+	if layout, ok := s.where(); ok {
+		if there, err := fileExists(hooksOffered(layout)); err == nil && !there {
+			s.ensureHooks(ctx)
+		}
+	}
+}
+
+// hooksOffered is the note that this clone has had its hooks, or was told to do
+// without.
+func hooksOffered(layout gitutil.Layout) string {
+	return filepath.Join(layout.CommonDir, "muxi-secrets", "hooks-offered")
+}
+
+// noteHooks leaves that note. Without it the next command offers them again.
+func (s *session) noteHooks() {
+	if layout, ok := s.where(); ok {
+		if there, err := fileExists(hooksOffered(layout)); err == nil && !there {
+			os.MkdirAll(filepath.Dir(hooksOffered(layout)), 0o755)
+			os.WriteFile(hooksOffered(layout), nil, 0o644)
+		}
+	}
+}
+
 // ensureHooks is what init and the first add do: install where that is plain,
 // and say what to do where it is not. It never makes them fail.
 func (s *session) ensureHooks(ctx context.Context) {
@@ -158,6 +194,7 @@ func (s *session) ensureHooks(ctx context.Context) {
 	case err != nil:
 		s.warn("the git hooks could not be installed: %s", s.explain(err).Lines[0])
 		s.hint("try again with '%s hooks install'", program)
+		return
 	case len(changed) > 0:
 		var installed []string
 		for _, hook := range changed {
@@ -165,4 +202,5 @@ func (s *session) ensureHooks(ctx context.Context) {
 		}
 		s.say("Installed the git hooks %s ('%s hooks uninstall' removes them)", strings.Join(installed, ", "), program)
 	}
+	s.noteHooks()
 }

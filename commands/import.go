@@ -81,6 +81,7 @@ func (s *session) importFile(ctx context.Context, o importOptions) error {
 		return err
 	}
 	s.sayImport(f, plan, false)
+	s.offerHooks(ctx)
 	for _, name := range append(plan.added, plan.changed...) {
 		s.warnBackslash(name, plan.set[name])
 	}

@@ -74,11 +74,13 @@ func (s *session) init(ctx context.Context, o initOptions) error {
 	if !s.inRepository() && !w.fresh {
 		s.say("Not in a git repository: the git parts were left out")
 	}
-	if !o.noHooks {
+	if o.noHooks {
+		s.noteHooks()
+	} else {
 		s.ensureHooks(ctx)
 	}
 	if missing := absent(w.survey.Required(), w.Vault); len(missing) > 0 {
-		s.hint("%s no value yet: '%s setup' asks for %s", haveNo(missing), program, them(missing))
+		s.hint("%s no value yet: '%s setup' asks for %s", haveNo(missing), s.again(), them(missing))
 	}
 	return nil
 }

@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -53,9 +55,15 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 		s.say("%s already has that name; nothing changed", to)
 		return nil
 	}
-	if w.Vault.Has(to) && !w.Vault.Same(from, to) {
-		return refuse("%s already exists in %s and has another value", to, s.name(f)).
-			hint("delete one of the two first, or choose another name")
+	journal := s.statePath(f, "rename")
+	begun := []byte(from + "\n" + to + "\n")
+	if w.Vault.Has(to) {
+		// Both names are there after a rename that was killed half-way, too.
+		note, err := os.ReadFile(journal)
+		if err != nil || !bytes.Equal(note, begun) || !w.Vault.Same(from, to) {
+			return refuse("%s already exists in %s", to, s.name(f)).
+				hint("delete one of the two first, or choose another name")
+		}
 	}
 	edits, err := f.RenameEdits(formation.Normalize(from), to)
 	var stuck *formation.Unrewritable
@@ -77,6 +85,9 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 	// files were reached, every reference has its value, and running the
 	// command again finishes it.
 	if len(edits) > 0 {
+		if err := w.batch.Replace(journal, begun, 0o600); err != nil {
+			return err
+		}
 		w.Vault.Copy(from, to)
 		if _, err := w.Save(w.batch); err != nil {
 			return err
@@ -101,6 +112,7 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 	if _, err := w.save(); err != nil {
 		return err
 	}
+	os.Remove(journal)
 	s.say("Renamed %s to %s in %s", from, to, s.name(f))
 	for _, edit := range edits {
 		s.say("  changed %s", s.show(edit.Path))

@@ -86,7 +86,11 @@ func (s *session) render(o renderOptions) error {
 		s.warn("the runtime replaces references in capitals only; left as text: %s", strings.Join(filling.Verbatim, ", "))
 	}
 	if len(filling.Missing) > 0 {
-		return refuse("no value for %s", strings.Join(filling.Missing, ", ")).hint("'%s setup' asks for what is missing", program)
+		e := &Error{Code: exitNo}
+		for _, name := range filling.Missing {
+			e.line("Secret %s not found in %s", name, formation.VaultFile)
+		}
+		return e.hint("'%s setup' asks for what is missing", s.again())
 	}
 	return nil
 }

@@ -109,6 +109,13 @@ func (r *runner) app() *cli.App {
 				cli.ShowAppHelp(c)
 				return usage("no command given").hint("a first step: '%s add OPENAI_API_KEY'", program)
 			}
+			switch c.Args().First() { // as people type them, too
+			case "help":
+				return cli.ShowAppHelp(c)
+			case "version":
+				fmt.Fprintf(r.env.Out, "git-muxi-secrets %s\n", buildVersion())
+				return nil
+			}
 			return unknownCommand(c.App.Commands, program, c.Args().First())
 		},
 	}

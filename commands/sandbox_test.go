@@ -220,7 +220,9 @@ func (b *sandbox) tree() tree {
 			return err
 		}
 		switch {
-		case entry.IsDir() && strings.HasPrefix(rel, ".git"+string(filepath.Separator)) && rel != filepath.Join(".git", "hooks"):
+		case rel == filepath.Join(".git", "muxi-secrets", "lock"):
+			return nil
+		case entry.IsDir() && strings.HasPrefix(rel, ".git"+string(filepath.Separator)) && entry.Name() != "hooks" && entry.Name() != "muxi-secrets":
 			return fs.SkipDir
 		case entry.IsDir() || filepath.Dir(rel) == ".git" && entry.Name() != "config":
 			return nil

@@ -65,6 +65,17 @@ func (s *session) hint(format string, args ...any) {
 	}
 }
 
+// again is how a hint has this program called on the same formation.
+func (s *session) again() string {
+	switch {
+	case s.all:
+		return program + " -C DIR"
+	case s.dir != "":
+		return program + " -C " + quote(s.show(s.start()))
+	}
+	return program
+}
+
 // start is the folder that the search for a formation starts from.
 func (s *session) start() string {
 	if s.dir == "" {
@@ -222,6 +233,13 @@ func (s *session) sweep(f *formation.Formation) error {
 	}
 	formation.Sweep(s.lockPath(f), folders...)
 	return nil
+}
+
+// statePath is where a note about a formation's unfinished work lies, beside the
+// lock. No value is ever in one.
+func (s *session) statePath(f *formation.Formation, what string) string {
+	sum := sha256.Sum256([]byte(f.Dir))
+	return filepath.Join(filepath.Dir(s.lockPath(f)), what+"-"+hex.EncodeToString(sum[:8]))
 }
 
 // lockPath is where writers to a formation meet. In a repository that is one

@@ -93,6 +93,7 @@ func (s *session) setup(ctx context.Context, dryRun bool) error {
 		return err
 	}
 	s.say("Stored %s in %s", plural(len(stored), "secret"), s.name(f))
+	s.offerHooks(ctx)
 	for _, name := range stored {
 		s.warnBackslash(name, answers[name])
 	}
@@ -132,7 +133,7 @@ func (s *session) ask(ctx context.Context, questions []question) (map[string]str
 			note = ", optional"
 		}
 		for {
-			value, err := terminal.Ask(ctx, fmt.Sprintf("[%d/%d] %s (%s%s, hidden): ", i+1, len(questions), q.name, sanitize(q.places[0]), note), tty.Options{Hidden: true})
+			value, err := terminal.Ask(ctx, fmt.Sprintf("[%d/%d] %s (%s%s, hidden): ", i+1, len(questions), q.name, sanitize(q.places[0]), note), tty.Options{Hidden: true, Last: i == len(questions)-1})
 			if errors.Is(err, tty.ErrEOF) {
 				return answers, nil
 			}

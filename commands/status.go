@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -64,7 +65,7 @@ func (s *session) status(ctx context.Context, asJSON bool) error {
 	installed := s.hooksState(ctx)
 	all := []*standing{}
 	for _, f := range formations {
-		st, err := s.standingOf(f)
+		st, err := s.standingOf(ctx, f)
 		if err != nil {
 			return err
 		}
@@ -80,6 +81,7 @@ func (s *session) status(ctx context.Context, asJSON bool) error {
 		}
 		s.printStanding(st)
 	}
+	s.hintStanding(all)
 	return nil
 }
 
@@ -107,7 +109,7 @@ func (s *session) hooksState(ctx context.Context) string {
 
 // standingOf looks at one formation. What it cannot see is a problem in the
 // result, not a failure.
-func (s *session) standingOf(f *formation.Formation) (*standing, error) {
+func (s *session) standingOf(ctx context.Context, f *formation.Formation) (*standing, error) {
 	st := &standing{Path: s.name(f), Key: "ok", Secrets: []string{}, References: []string{}, Missing: []string{}, Unused: []string{},
 		Drivers: "missing", Recipients: []string{}, Exposed: []string{}, Problems: []string{}}
 	if !s.inRepository() {
@@ -117,6 +119,11 @@ func (s *session) standingOf(f *formation.Formation) (*standing, error) {
 	survey, err := f.Survey()
 	if err != nil {
 		return nil, err
+	}
+	if repo, err := s.repository(); err == nil && repo != nil {
+		if tracked, err := repo.Tracked(ctx, []string{f.Path(formation.KeyFile)}); err == nil && tracked[0] {
+			st.Problems = append(st.Problems, fmt.Sprintf("git tracks .key: 'git rm --cached %s', then 'git muxi-secrets rotate'", quote(s.show(f.Path(formation.KeyFile)))))
+		}
 	}
 	st.survey = survey
 	st.References = append(st.References, survey.Names()...)
@@ -140,6 +147,11 @@ func (s *session) standingOf(f *formation.Formation) (*standing, error) {
 	}
 	for _, bad := range survey.Malformed {
 		st.Problems = append(st.Problems, fmt.Sprintf("%s:%d: the runtime will not replace this reference: %s", s.show(f.Path(bad.Path)), bad.Line, bad.Reason))
+	}
+	for _, ref := range survey.References {
+		if !ref.Live && !ref.Optional && !ref.User {
+			st.Problems = append(st.Problems, fmt.Sprintf("%s:%d: the runtime looks '%s' up as it is spelled; write ${{ secrets.%s }}", s.show(f.Path(ref.Path)), ref.Line, ref.Spelled, ref.Name))
+		}
 	}
 	plan, err := f.PlanTemplate(survey, vault, nil)
 	if err != nil {
@@ -239,17 +251,25 @@ func (s *session) printStanding(st *standing) {
 	for _, problem := range st.Problems {
 		row("problem", "%s", problem)
 	}
-	if st.fresh {
-		s.hint("'%s init' or the first '%s add NAME' makes the key", program, program)
-	}
-	if len(st.Missing) > 0 {
-		s.hint("'%s setup' asks for what is missing", program)
-	}
-	if st.Hooks == string(hooks.Missing) || st.Hooks == string(hooks.Outdated) {
-		s.hint("'%s hooks install' installs the git hooks", program)
-	}
-	if st.Template != string(formation.TemplateCurrent) {
-		s.hint("'%s sync' brings the template up to date", program)
+}
+
+// hintStanding says once what to do about what stands above.
+func (s *session) hintStanding(all []*standing) {
+	for _, advice := range []struct {
+		needed func(*standing) bool
+		text   string
+		args   []any
+	}{
+		{func(st *standing) bool { return st.fresh }, "'%s init' or the first '%s add NAME' makes the key", []any{s.again(), s.again()}},
+		{func(st *standing) bool { return len(st.Missing) > 0 }, "'%s setup' asks for what is missing", []any{s.again()}},
+		{func(st *standing) bool {
+			return st.Hooks == string(hooks.Missing) || st.Hooks == string(hooks.Outdated)
+		}, "'%s hooks install' installs the git hooks", []any{program}},
+		{func(st *standing) bool { return st.Template != string(formation.TemplateCurrent) }, "'%s sync' brings the template up to date", []any{s.again()}},
+	} {
+		if slices.ContainsFunc(all, advice.needed) {
+			s.hint(advice.text, advice.args...)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ const (
 	// MalformedKey: the bytes are no key in any known spelling.
 	MalformedKey Reason = "malformed key"
 	// EmptyKey: the key file holds nothing but blanks.
-	EmptyKey Reason = "empty key"
+	EmptyKey Reason = "malformed key, an empty one"
 	// Truncated: bytes of the sealed file are missing (or were added).
 	Truncated Reason = "truncated"
 	// NotSealed: the bytes are no sealed file: JSON, YAML, text.

@@ -157,7 +157,7 @@ func markerLine(b []byte) int {
 }
 
 func markerDetail(line int) string {
-	return fmt.Sprintf("merge conflict markers at line %d", line)
+	return fmt.Sprintf("merge markers at line %d, of a conflict in git", line)
 }
 
 func notSealedDetail(body []byte) string {

@@ -162,6 +162,8 @@ func (r *References) add(ref Reference) {
 		r.Malformed = append(r.Malformed, Malformed{Line: ref.Line, Column: ref.Column, Reason: "its name has no letter or digit"})
 		return
 	}
+	// The runtime looks _X up as it is spelled, and the vault has it as X.
+	ref.Live = ref.Live && (ref.User || ref.Name == ref.Spelled)
 	r.References = append(r.References, ref)
 }
 

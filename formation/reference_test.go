@@ -63,7 +63,7 @@ func TestReferencesInYAML(t *testing.T) {
 		{about: "user credentials by their secret's name", yaml: `k: "${{ secrets.USER_CREDENTIALS_X }}"`, want: "USER_CREDENTIALS_X@1:5"},
 		{about: "lower case", yaml: `k: "${{ secrets.openai_api_key }}"`, want: "OPENAI_API_KEY@1:5~"},
 		{about: "scope in capitals", yaml: `k: "${{ SECRETS.A }}"`, want: "A@1:5~"},
-		{about: "a name to be normalised", yaml: `k: "${{ secrets.A__B_ }}"`, want: "A_B@1:5"},
+		{about: "a name to be normalised", yaml: `k: "${{ secrets.A__B_ }}"`, want: "A_B@1:5~"},
 		{about: "optional", yaml: `k: "${{ secrets.A || '' }}"`, want: "A@1:5?"},
 		{about: "optional with another", yaml: `k: "${{ secrets.A || secrets.B }}"`, want: "A@1:5? B@1:5?"},
 		{about: "optional, escaped quotes", yaml: `k: "${{ secrets.A || \"\" }}"`, want: "A@1:5?"},

@@ -268,8 +268,8 @@ func PlanTemplate(content []byte, there bool, survey *Survey, vault *Vault, edit
 	p := &TemplatePlan{Content: t.With(names)}
 	p.Added, p.Dropped = difference(ParseTemplate(p.Content).Names(), before)
 	switch {
-	case bytes.Equal(p.Content, content) && there == (p.Content != nil):
-		p.State = TemplateCurrent
+	case bytes.Equal(p.Content, content) && (there == (p.Content != nil) || len(content) == 0):
+		p.State = TemplateCurrent // an absent template is an empty one
 	case !there:
 		p.State = TemplateMissing
 	default:

@@ -250,6 +250,19 @@ func (v *Vault) Get(name string) (value string, ok bool, err error) {
 	return e.value, true, nil
 }
 
+// Text returns what can be given out under a stored name: the value, or the JSON
+// of one that is no string. A string that no UTF-8 can hold is ErrNotText.
+func (v *Vault) Text(name string) (string, error) {
+	e := v.entries[name]
+	if e.raw == nil {
+		return e.value, nil
+	}
+	if e.raw[0] == '"' {
+		return "", ErrNotText
+	}
+	return string(e.raw), nil
+}
+
 // Set stores a value, which must be valid UTF-8, and reports whether that
 // changed anything.
 func (v *Vault) Set(name, value string) bool {

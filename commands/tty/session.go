@@ -16,6 +16,7 @@ type session struct {
 	*Terminal
 	ctx    context.Context
 	prompt string
+	last   bool // Options.Last
 	editor *editor
 	screen *screen
 	quit   chan os.Signal // terminating signals
@@ -31,7 +32,7 @@ func (t *Terminal) ask(ctx context.Context, prompt string, opt Options) (answer 
 	if err := t.dev.ours(); err != nil {
 		return "", err
 	}
-	s := &session{Terminal: t, ctx: ctx, prompt: prompt}
+	s := &session{Terminal: t, ctx: ctx, prompt: prompt, last: opt.Last}
 	if !opt.Hidden {
 		s.screen = &screen{prompt: prompt[strings.LastIndexByte(prompt, '\n')+1:], cols: t.dev.cols}
 	}
@@ -153,6 +154,9 @@ func (s *session) edit() (string, error) {
 			if s.editor.tooLong {
 				return "", &TooLongError{s.editor.max}
 			}
+			if s.last && s.dropRest() {
+				return "", ErrSeveralLines
+			}
 			return string(s.editor.line), nil
 		case ended:
 			return "", ErrEOF
@@ -217,6 +221,32 @@ func (s *session) closePaste() {
 			s.dec.next(b)
 		}
 	}
+}
+
+// dropRest reads what came along with the line, and reports whether there was text in it.
+// A paste arrives within a moment; a person does not type the next command that fast.
+func (s *session) dropRest() (more bool) {
+	quiet := 20 * time.Millisecond
+	for dropped := 0; dropped < s.editor.max; {
+		b, err := s.readByte()
+		switch {
+		case errors.Is(err, errWouldBlock):
+			ready := s.dev.ready(forReading)
+			select {
+			case <-ready:
+			case <-time.After(quiet):
+				s.dev.cancel(ready)
+				return more
+			}
+		case err != nil:
+			return more
+		case b >= ' ': // line ends and what stands for the end of input are no text
+			more = true
+			quiet = 100 * time.Millisecond
+			dropped++
+		}
+	}
+	return more
 }
 
 func (s *session) isInterrupted() bool {

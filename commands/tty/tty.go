@@ -19,6 +19,10 @@ var (
 	ErrEOF = errors.New("end of input")
 )
 
+// ErrSeveralLines: more than the answer came at once, from a paste that the terminal does not mark
+// as one. What came was read and dropped, so nothing of it reaches the shell and its history.
+var ErrSeveralLines = errors.New("several lines came at once")
+
 // TooLongError says that an answer was longer than Limit bytes. The whole line was read and dropped,
 // so nothing of it reaches the next prompt or the shell. Ask returns a pointer to it.
 type TooLongError struct{ Limit int }
@@ -35,6 +39,9 @@ type Options struct {
 	Hidden bool
 	// MaxBytes is the longest answer accepted, in bytes; 1 MiB when 0.
 	MaxBytes int
+	// Last says that nothing else is asked for: more lines that come along with the answer are no
+	// type-ahead for a next prompt, and the answer is refused with [ErrSeveralLines].
+	Last bool
 }
 
 // Terminal is the controlling terminal of this process. Its methods may be called from any
@@ -61,7 +68,7 @@ func Open() (*Terminal, error) {
 }
 
 // Ask prints prompt as it is, reads one line and returns it without its end. It returns
-// [ErrInterrupted], [ErrEOF], an error that wraps [ErrNoTerminal], or a *[TooLongError]; whichever
+// [ErrInterrupted], [ErrEOF], [ErrSeveralLines], an error that wraps [ErrNoTerminal], or a *[TooLongError]; whichever
 // it is, the modes of the terminal are as they were.
 func (t *Terminal) Ask(ctx context.Context, prompt string, opt Options) (string, error) {
 	t.mu.Lock()
