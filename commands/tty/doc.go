@@ -23,7 +23,7 @@
 // Bracketed paste is switched on unless TERM is empty or "dumb". In a hidden prompt a pasted block
 // is content: its newlines are kept as LF (one at its end is dropped) and its control characters as
 // they are; Enter ends the line as ever. In a visible prompt a pasted newline ends the line. Without
-// bracketed paste every newline does.
+// bracketed paste every newline does; with [Options].Last, text behind it refuses the answer.
 //
 // # Type-ahead
 //
