@@ -103,10 +103,17 @@ func NewBasis(top string, dirs []string, settings []byte) (*Basis, error) {
 // settings, and the keys of the work tree. Where there is no commit yet, a tree
 // counts as empty.
 func BasisOf(ctx context.Context, repo gitutil.Repository, from Source) (*Basis, error) {
-	var dirs []string
-	var settings []byte
+	dirs, settings, err := version(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	return NewBasis(repo.Layout().Top, dirs, settings)
+}
+
+// version reads from a version which folders are formations, and the settings.
+func version(ctx context.Context, from Source) (dirs []string, settings []byte, err error) {
 	seen := map[string]bool{}
-	err := from(ctx, "", gitutil.Visitor{
+	err = from(ctx, "", gitutil.Visitor{
 		Want: func(p string, _ gitutil.Mode) bool {
 			if dir := path.Dir(p); formation.IsFormationFile(path.Base(p)) && !seen[dir] {
 				seen[dir] = true
@@ -120,17 +127,24 @@ func BasisOf(ctx context.Context, repo gitutil.Repository, from Source) (*Basis,
 		},
 	})
 	var unborn *gitutil.RevisionError
-	if err != nil && !errors.As(err, &unborn) {
-		return nil, err
+	if errors.As(err, &unborn) {
+		err = nil
 	}
-	return NewBasis(repo.Layout().Top, dirs, settings)
+	return dirs, settings, err
 }
 
 // BasisOfIndex is BasisOf for the index, which a hook asks for before every
 // commit: no process is started for it.
 func BasisOfIndex(ctx context.Context, repo gitutil.Repository) (*Basis, error) {
+	dirs, settings, err := versionOfIndex(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	return NewBasis(repo.Layout().Top, dirs, settings)
+}
+
+func versionOfIndex(ctx context.Context, repo gitutil.Repository) (dirs []string, settings []byte, err error) {
 	seen := map[string]bool{}
-	var dirs []string
 	entries, err := repo.ListIndex(ctx, func(p []byte, _ gitutil.Mode) bool {
 		base := p[bytes.LastIndexByte(p, '/')+1:]
 		if formation.IsFormationFile(string(base)) {
@@ -142,20 +156,14 @@ func BasisOfIndex(ctx context.Context, repo gitutil.Repository) (*Basis, error) 
 		}
 		return string(p) == formation.SettingsFile
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || len(entries) == 0 {
+		return dirs, nil, err
 	}
-	var settings []byte
-	if len(entries) > 0 {
-		err = repo.Contents(ctx, entries, gitutil.Visitor{Blob: func(b *gitutil.Blob) error {
-			settings = append([]byte(nil), b.Data...)
-			return nil
-		}})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return NewBasis(repo.Layout().Top, dirs, settings)
+	err = repo.Contents(ctx, entries, gitutil.Visitor{Blob: func(b *gitutil.Blob) error {
+		settings = append([]byte(nil), b.Data...)
+		return nil
+	}})
+	return dirs, settings, err
 }
 
 // BasisOnDisk is the basis for the work tree as it is.

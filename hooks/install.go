@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
@@ -33,15 +34,6 @@ type Hook struct {
 	Kept bool `json:"kept"`
 }
 
-// ManagedError says that the hooks are somebody else's to write, and what to
-// put there.
-type ManagedError struct {
-	Manager string // "husky", "lefthook", "pre-commit", or why the folder is not ours
-	Snippet string
-}
-
-func (e *ManagedError) Error() string { return "the hooks here belong to " + e.Manager }
-
 // Installer installs, removes and looks at the hooks of one repository.
 type Installer struct {
 	Repo   gitutil.Repository
@@ -59,27 +51,44 @@ func (in *Installer) Status(ctx context.Context) (hooks []Hook, dir string, err 
 	}
 	for _, name := range Names(in.Server) {
 		hook := Hook{Name: name, Path: filepath.Join(dir, name), State: Missing}
-		content, err := os.ReadFile(hook.Path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, "", &formation.FileError{Op: "read", Path: hook.Path, Err: err}
+		content, err := readHook(hook.Path)
+		if err != nil {
+			return nil, "", err
+		}
+		if !IsOurs(content) {
+			// `pre-commit install` gives a hook that it finds this name, and runs it.
+			legacy, err := readHook(hook.Path + ".legacy")
+			if err != nil {
+				return nil, "", err
+			}
+			if IsOurs(legacy) && bytes.Contains(content, []byte(preCommitMark)) {
+				hook.Path, content = hook.Path+".legacy", legacy
+			}
 		}
 		info, statErr := os.Stat(hook.Path)
 		switch {
-		case err != nil:
 		case IsOurs(content):
 			hook.State = Installed
 			if string(content) != Script(name, in.Program) && !sameButProgram(content, name) || statErr != nil || !formation.Executable(info) {
 				hook.State = Outdated
 			}
-		case runsOurs(content):
+		case runsOurs(content), in.managedRunsOurs(dir, name):
 			hook.State = Managed
 		}
-		if _, err := os.Lstat(hook.Path + keptSuffix); err == nil {
-			hook.Kept = true
-		}
+		_, err = os.Lstat(filepath.Join(dir, name) + keptSuffix)
+		hook.Kept = err == nil
 		hooks = append(hooks, hook)
 	}
 	return hooks, dir, nil
+}
+
+// readHook reads a hook; an absent one is nil.
+func readHook(path string) ([]byte, error) {
+	content, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) { // core.hooksPath=/dev/null
+		return nil, &formation.FileError{Op: "read", Path: path, Err: err}
+	}
+	return content, nil
 }
 
 // sameButProgram reports whether a hook is of this version, installed by a
@@ -92,11 +101,6 @@ func sameButProgram(content []byte, name string) bool {
 	}
 	program, _, ok := bytes.Cut(rest, []byte(behind))
 	return ok && string(content) == Script(name, string(bytes.ReplaceAll(program, []byte(`'\''`), []byte("'"))))
-}
-
-// runsOurs reports whether somebody else's hook calls ours.
-func runsOurs(content []byte) bool {
-	return bytes.Contains(content, []byte("muxi-secrets hook-run")) || bytes.Contains(content, []byte("muxi-secrets check"))
 }
 
 // Install puts every hook in place, or none. A hook that is there already is
@@ -125,24 +129,19 @@ func (in *Installer) Install(ctx context.Context) ([]Hook, error) {
 	}
 	batch := in.Files.Batch()
 	defer batch.Discard()
-	var links []string // kept links made so far, in case the rest fails
+	var undo []func()
 	failed := func(err error) ([]Hook, error) {
-		for _, link := range links {
-			os.Remove(link)
+		batch.Discard()
+		for _, back := range undo {
+			back()
 		}
 		return nil, err
 	}
 	for i, hook := range wanted {
-		if hook.State == Missing {
-			link, err := in.keep(batch, hook.Path)
-			if err != nil {
-				return failed(err)
-			}
-			if link != "" {
-				links = append(links, link)
-			}
-			_, err = os.Lstat(hook.Path)
-			wanted[i].Kept = err == nil || hook.Kept
+		back, err := in.keep(batch, &wanted[i])
+		undo = append(undo, back)
+		if err != nil {
+			return failed(err)
 		}
 		if err := batch.Put(hook.Path, []byte(Script(hook.Name, in.Program)), 0o755); err != nil {
 			return failed(err)
@@ -157,48 +156,108 @@ func (in *Installer) Install(ctx context.Context) ([]Hook, error) {
 	return wanted, nil
 }
 
-// keep prepares a copy of the hook at path, if there is one, under the name it
-// has from now on: the same bytes and mode, or the same link.
-func (in *Installer) keep(batch *formation.Batch, path string) (link string, err error) {
+// keep prepares for what is at a hook's path now: what is not ours gets a copy
+// under the name it has from then on, the same bytes and mode or the same link.
+// back makes all as it was, from whatever came after.
+func (in *Installer) keep(batch *formation.Batch, hook *Hook) (back func(), err error) {
+	path, kept := hook.Path, hook.Path+keptSuffix
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return func() { os.Remove(path) }, nil
+	}
+	nothing := func() {}
+	failed := func(err error) (func(), error) {
+		return nothing, &formation.FileError{Op: "keep", Path: path, Err: err}
 	}
 	if err != nil {
-		return "", &formation.FileError{Op: "read", Path: path, Err: err}
+		return failed(err)
 	}
-	kept := path + keptSuffix
+	var content []byte
+	target := ""
 	if info.Mode()&fs.ModeSymlink != 0 {
-		target, err := os.Readlink(path)
-		if err == nil {
-			err = os.Symlink(target, kept)
-		}
-		if err != nil {
-			return "", &formation.FileError{Op: "keep", Path: path, Err: err}
-		}
-		return kept, nil
+		target, err = os.Readlink(path)
+	} else {
+		content, err = os.ReadFile(path)
 	}
-	content, err := os.ReadFile(path)
 	if err != nil {
-		return "", &formation.FileError{Op: "read", Path: path, Err: err}
+		return failed(err)
 	}
-	return "", batch.Create(kept, content, info.Mode().Perm())
+	if hook.State == Outdated {
+		return func() {
+			if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, content) {
+				return
+			}
+			os.Remove(path)
+			if target != "" {
+				os.Symlink(target, path)
+			} else if os.WriteFile(path, content, info.Mode().Perm()) == nil {
+				os.Chmod(path, info.Mode().Perm())
+			}
+		}, nil
+	}
+	if hook.Kept {
+		// Left by an install that was killed, or by one before another hook came.
+		if same(kept, info, content, target) {
+			return func() { os.Rename(kept, path) }, nil
+		}
+		return nothing, &KeptError{Hook: path, Kept: kept}
+	}
+	hook.Kept = true
+	back = func() {
+		if _, err := os.Lstat(kept); err == nil {
+			os.Rename(kept, path)
+		}
+	}
+	if target != "" {
+		if err := os.Symlink(target, kept); err != nil {
+			return failed(err)
+		}
+		return back, nil
+	}
+	return back, batch.Create(kept, content, info.Mode().Perm())
+}
+
+// same reports whether the file at path is like another one, of this content or
+// link target.
+func same(path string, info fs.FileInfo, content []byte, target string) bool {
+	other, err := os.Lstat(path)
+	if err != nil || other.Mode() != info.Mode() {
+		return false
+	}
+	if target != "" {
+		to, err := os.Readlink(path)
+		return err == nil && to == target
+	}
+	has, err := os.ReadFile(path)
+	return err == nil && bytes.Equal(has, content)
+}
+
+// KeptError says that a hook cannot be kept under its name: there is another one
+// from before.
+type KeptError struct{ Hook, Kept string }
+
+func (e *KeptError) Error() string {
+	return fmt.Sprintf("'%s' cannot be kept as '%s': another one is there", e.Hook, e.Kept)
 }
 
 // Uninstall takes our hooks away and gives those that were there before their
 // names back, byte for byte. It returns what it changed.
 func (in *Installer) Uninstall(ctx context.Context) ([]Hook, error) {
-	hooks, _, err := in.Status(ctx)
+	hooks, dir, err := in.Status(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var changed []Hook
 	for _, hook := range hooks {
-		if hook.State != Installed && hook.State != Outdated {
-			continue
+		ours := hook.State == Installed || hook.State == Outdated
+		if !ours {
+			// Ours may be gone by hand; the one before it is still to be put back.
+			if _, err := os.Lstat(hook.Path); err == nil || !hook.Kept {
+				continue
+			}
 		}
 		if hook.Kept {
-			err = os.Rename(hook.Path+keptSuffix, hook.Path)
+			err = os.Rename(filepath.Join(dir, hook.Name)+keptSuffix, hook.Path)
 		} else {
 			err = os.Remove(hook.Path)
 		}
@@ -209,122 +268,4 @@ func (in *Installer) Uninstall(ctx context.Context) ([]Hook, error) {
 		changed = append(changed, hook)
 	}
 	return changed, nil
-}
-
-// manager returns *ManagedError where another tool, or everybody, owns the
-// folder that git runs hooks from.
-func (in *Installer) manager(ctx context.Context, dir string) error {
-	_, shared, err := in.Repo.HooksDir(ctx)
-	if err != nil {
-		return err
-	}
-	if shared {
-		return &ManagedError{
-			Manager: fmt.Sprintf("every repository that shares core.hooksPath ('%s')", dir),
-			Snippet: "in each hook there (" + list(Names(in.Server)) + "), call:\n\n    " + `git muxi-secrets hook-run "$(basename "$0")" "$@" || exit $?` + "\n",
-		}
-	}
-	top := in.Repo.Layout().Top
-	switch {
-	case in.Server || top == "":
-		return nil
-	case isIn(dir, filepath.Join(top, ".husky")):
-		return &ManagedError{"husky", huskySnippet()}
-	case anyFile(top, "lefthook.yml", "lefthook.yaml", ".lefthook.yml", ".lefthook.yaml", "lefthook.toml", "lefthook.json") && hookSays(dir, "lefthook"):
-		return &ManagedError{"lefthook", lefthookSnippet()}
-	case hookSays(dir, "File generated by pre-commit"):
-		return &ManagedError{"pre-commit", preCommitSnippet()}
-	}
-	return nil
-}
-
-func list(names []string) string {
-	text := ""
-	for i, name := range names {
-		if i > 0 {
-			text += ", "
-		}
-		text += name
-	}
-	return text
-}
-
-func isIn(path, dir string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && filepath.IsLocal(rel)
-}
-
-func anyFile(dir string, names ...string) bool {
-	for _, name := range names {
-		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// hookSays reports whether a hook in dir that we would replace has this text.
-func hookSays(dir, text string) bool {
-	for _, name := range names {
-		content, err := os.ReadFile(filepath.Join(dir, name))
-		if err == nil && !IsOurs(content) && bytes.Contains(content, []byte(text)) {
-			return true
-		}
-	}
-	return false
-}
-
-func huskySnippet() string {
-	text := "add a line to the files in .husky (make those that are missing):\n"
-	for _, name := range names {
-		text += fmt.Sprintf("\n    .husky/%s:\n        %s \"$@\"\n", name, command(name))
-	}
-	return text
-}
-
-func lefthookSnippet() string {
-	text := "add to lefthook.yml, then run 'lefthook install':\n"
-	for _, name := range names {
-		line := command(name)
-		extra := ""
-		switch name {
-		case "commit-msg":
-			line += " {1}"
-		case "pre-push":
-			line += " {1} {2}"
-			extra = "          use_stdin: true\n"
-		}
-		text += fmt.Sprintf("\n    %s:\n      commands:\n        muxi-secrets:\n          run: %s\n%s", name, line, extra)
-	}
-	return text
-}
-
-func preCommitSnippet() string {
-	return `add to .pre-commit-config.yaml:
-
-    - repo: local
-      hooks:
-        - id: muxi-secrets
-          name: git muxi-secrets
-          entry: git-muxi-secrets hook-run pre-commit
-          language: system
-          pass_filenames: false
-          always_run: true
-          stages: [pre-commit, pre-merge-commit]
-        - id: muxi-secrets-message
-          name: git muxi-secrets (message)
-          entry: git-muxi-secrets hook-run commit-msg
-          language: system
-          always_run: true
-          stages: [commit-msg]
-        - id: muxi-secrets-push
-          name: git muxi-secrets (push)
-          entry: git-muxi-secrets hook-run pre-push
-          language: system
-          pass_filenames: false
-          always_run: true
-          stages: [pre-push]
-
-then run: pre-commit install -t pre-commit -t pre-merge-commit -t commit-msg -t pre-push
-`
 }

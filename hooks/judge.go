@@ -160,7 +160,9 @@ func (j *Judge) run(visit func(gitutil.Visitor) error) (*Report, error) {
 	err := visit(gitutil.Visitor{
 		MaxBlob: maxWhole,
 		Commit: func(c *gitutil.Commit) error {
-			report.Commits++
+			if c.Tag == "" {
+				report.Commits++
+			}
 			add(file{commit: c.Hash, message: true}, []byte(c.Message))
 			return nil
 		},

@@ -1,15 +1,11 @@
 package hooks
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
@@ -138,52 +134,6 @@ func (r *Runner) CommitMessage(ctx context.Context, file string) (*Outcome, erro
 		return nil, err
 	}
 	return &Outcome{Report: *report}, nil
-}
-
-// PrePush judges the commits that the remote does not have. lines is what git
-// gives the hook: "<local ref> <local id> <remote ref> <remote id>".
-func (r *Runner) PrePush(ctx context.Context, remote string, lines io.Reader) (*Outcome, error) {
-	return r.incoming(ctx, lines, 4, func(f []string) gitutil.Range {
-		return gitutil.Range{Include: []string{f[1]}, Known: []string{f[3]}, ExceptRemote: remote}
-	})
-}
-
-// PreReceive judges the commits that a push brings to this server, while they
-// are still in quarantine. lines is "<old id> <new id> <ref>".
-func (r *Runner) PreReceive(ctx context.Context, lines io.Reader) (*Outcome, error) {
-	return r.incoming(ctx, lines, 3, func(f []string) gitutil.Range {
-		return gitutil.Range{Include: []string{f[1]}, Known: []string{f[0]}, ExceptRefs: true}
-	})
-}
-
-func (r *Runner) incoming(ctx context.Context, lines io.Reader, fields int, rangeOf func([]string) gitutil.Range) (*Outcome, error) {
-	out := &Outcome{}
-	j := r.judge(ctx)
-	scanner := bufio.NewScanner(lines)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		f := strings.Fields(scanner.Text())
-		if len(f) != fields {
-			return nil, fmt.Errorf("git gave the hook a line of %d words where %d were expected", len(f), fields)
-		}
-		if strings.Trim(f[1], "0") == "" {
-			continue // a ref is deleted
-		}
-		report, err := j.Range(ctx, rangeOf(f))
-		if err != nil {
-			return nil, err
-		}
-		out.Files += report.Files
-		out.Commits += report.Commits
-		out.Skipped = append(out.Skipped, report.Skipped...)
-		out.Findings = append(out.Findings, report.Findings...)
-	}
-	basis, err := j.Basis()
-	if err != nil {
-		return nil, err
-	}
-	out.Findings = basis.Settle(out.Findings) // two refs may bring one commit
-	return out, scanner.Err()
 }
 
 // judge makes a Judge whose basis is prepared beside everything else, by a

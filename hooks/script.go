@@ -53,6 +53,10 @@ func Script(name, program string) string {
 		run = `    printf '%s' "$input" | "$kept" "$@" || exit $?`
 		check = `printf '%s' "$input" | "$program" hook-run ` + name + ` "$@"`
 	}
+	skip := ""
+	if hint := SkipHint(name); hint != "" {
+		skip = `        echo "git muxi-secrets: hint: skip the check this once: ` + hint + `"` + "\n"
+	}
 	return `#!/bin/sh
 ` + idLine + scriptVersion + ": " + name + `
 # Made by 'git muxi-secrets hooks install'; 'git muxi-secrets hooks uninstall'
@@ -67,8 +71,11 @@ if ! command -v "$program" >/dev/null 2>&1; then
     {
         echo "git muxi-secrets: error: this repository's ` + name + ` hook needs git-muxi-secrets, which is not on PATH"
         echo "git muxi-secrets: hint: install it: go install github.com/muxi-ai/git-muxi-secrets@latest"
-        echo "git muxi-secrets: hint: skip the check this once: git's own --no-verify"
-        echo "git muxi-secrets: hint: remove the hook: rm '$0'"
+` + skip + `        if [ -e "$kept" ]; then
+            echo "git muxi-secrets: hint: remove the hook, and put back the one before it: mv '$kept' '$0'"
+        else
+            echo "git muxi-secrets: hint: remove the hook: rm '$0'"
+        fi
     } >&2
     exit 1
 fi
@@ -79,9 +86,11 @@ func shellQuote(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// SkipHint says how to leave a hook out once.
+// SkipHint says how to leave a hook out once; a server's cannot be.
 func SkipHint(name string) string {
 	switch name {
+	case "pre-receive":
+		return ""
 	case "pre-push":
 		return "git push --no-verify"
 	case "pre-merge-commit":
