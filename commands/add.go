@@ -188,6 +188,7 @@ func (s *session) addAsking(ctx context.Context) error {
 			return err
 		}
 		s.dir, s.layout, s.looked = f.Dir, nil, false // its repository may be another one
+		s.found(f)
 	} else if f == nil {
 		return usage("no folder was given").hint("name the formation's folder with -C DIR")
 	}

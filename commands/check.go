@@ -201,8 +201,7 @@ func (s *session) judgeWorkTree(ctx context.Context, repo gitutil.Repository, j 
 	if err != nil {
 		return nil, err
 	}
-	top := repo.Layout().Top
-	formations, err := hooks.Formations(top, basis.Dirs)
+	formations, err := hooks.Formations(repo.Layout(), basis.Dirs)
 	if err != nil {
 		return nil, err
 	}
@@ -222,12 +221,12 @@ func (s *session) judgeWorkTree(ctx context.Context, repo gitutil.Repository, j 
 		if err := s.sweep(f); err != nil {
 			return nil, err
 		}
-		snapshot, err := hooks.OnDisk(top, f)
+		snapshot, err := hooks.OnDisk(repo.Layout(), f)
 		if err != nil {
 			return nil, err
 		}
 		if snapshot.Err != nil {
-			s.warn("%s", strings.Join(s.explain(snapshot.Err).Lines, " "))
+			s.warn("cannot open the vault of %s, so its values are not looked for: %v", s.showFolder(f.Dir), snapshot.Err)
 		}
 		snapshots = append(snapshots, snapshot)
 	}

@@ -169,9 +169,6 @@ func (s *session) explainNoKey(missing *formation.NoKeyError) *Error {
 		e.line("it is a symbolic link to '%s', which is not there", missing.Link)
 		e.hint("bring the file it points to back, or remove the link")
 	}
-	if main := s.mainKey(missing.Dir); main != "" {
-		e.hint("the main work tree has it: 'ln -s %s %s'", quote(main), quote(s.show(filepath.Join(missing.Dir, formation.KeyFile))))
-	}
 	if !missing.Vault {
 		if missing.Link != "" {
 			return e
@@ -182,27 +179,6 @@ func (s *session) explainNoKey(missing *formation.NoKeyError) *Error {
 		hint("if the team shares the key: 'git muxi-secrets unlock'").
 		hint("if someone sends you the key: 'git muxi-secrets key import FILE'").
 		hint("if it is lost for good: 'git muxi-secrets init --start-over' (keeps the old %s under another name)", formation.VaultFile)
-}
-
-// mainKey is the .key that the main work tree has for the formation in dir of a
-// linked one, or "".
-func (s *session) mainKey(dir string) string {
-	layout, ok := s.where()
-	if !ok || layout.Top == "" || layout.GitDir == layout.CommonDir || filepath.Base(layout.CommonDir) != ".git" {
-		return ""
-	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	rel, err := filepath.Rel(layout.Top, dir)
-	if err != nil || !filepath.IsLocal(rel) {
-		return ""
-	}
-	key := filepath.Join(filepath.Dir(layout.CommonDir), rel, formation.KeyFile)
-	if there, err := fileExists(key); err != nil || !there {
-		return ""
-	}
-	return key
 }
 
 func (s *session) explainVault(vault *formation.VaultError) *Error {

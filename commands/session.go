@@ -16,6 +16,7 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
 // session is one run of one command: the environment and what every command's
@@ -169,7 +170,7 @@ func (s *session) formation() (*formation.Formation, error) {
 		}
 	}
 	if f := formation.Above(start); f != nil {
-		return f, s.sweep(f)
+		return s.found(f), s.sweep(f)
 	}
 	var found []*formation.Formation
 	layout, inRepo := s.where()
@@ -187,13 +188,21 @@ func (s *session) formation() (*formation.Formation, error) {
 		}
 		return nil, e.hint("go to a formation's folder, or name it with -C DIR; 'muxi new formation' makes one")
 	case 1:
-		return found[0], s.sweep(found[0])
+		return s.found(found[0]), s.sweep(found[0])
 	}
 	e := usage("there are %d formations and none was chosen", len(found))
 	for _, f := range found {
 		e.line("%s", s.name(f))
 	}
 	return nil, e.hint("choose one with -C DIR, for example -C %s", quote(s.show(found[0].Dir)))
+}
+
+// found gives a formation what its repository knows of its key.
+func (s *session) found(f *formation.Formation) *formation.Formation {
+	if layout, ok := s.where(); ok {
+		return hooks.Share(layout, f)
+	}
+	return f
 }
 
 // formations is formation for commands that take --all.
@@ -218,6 +227,7 @@ func (s *session) formations() ([]*formation.Formation, error) {
 			hint("'muxi new formation' makes one")
 	}
 	for _, f := range found {
+		s.found(f)
 		if err := s.sweep(f); err != nil {
 			return nil, err
 		}

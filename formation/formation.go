@@ -41,6 +41,9 @@ func IsFormationFile(base string) bool {
 type Formation struct {
 	Dir  string // absolute
 	File string // base name of the formation file
+	// SharedKey is the path of a .key that is used where the folder has none: a
+	// linked work tree uses that of the main one. "" for none.
+	SharedKey string
 }
 
 // NotFormationError says that Dir is no formation, and why.

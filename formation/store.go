@@ -75,6 +75,11 @@ const (
 func (f *Formation) ReadKey() (*crypto.Key, error) {
 	path := f.Path(KeyFile)
 	content, err := readRegular(path, maxKeyFile)
+	if _, link := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && link != nil && f.SharedKey != "" {
+		if shared, sharedErr := readRegular(f.SharedKey, maxKeyFile); sharedErr == nil {
+			path, content, err = f.SharedKey, shared, nil
+		}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		missing := &NoKeyError{Dir: f.Dir}
 		missing.Link, _ = os.Readlink(path)

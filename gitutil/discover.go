@@ -15,6 +15,19 @@ type Layout struct {
 	Bare      bool
 }
 
+// MainTop is the top of the main work tree, where this one is linked to it
+// (git-worktree(1)); "" elsewhere, and where the main repository is bare.
+func (l Layout) MainTop() string {
+	if l.Top == "" || l.GitDir == l.CommonDir || filepath.Base(l.CommonDir) != ".git" {
+		return ""
+	}
+	main := filepath.Dir(l.CommonDir)
+	if main == l.Top {
+		return ""
+	}
+	return main
+}
+
 // Discover finds the repository around dir the way git does (gitrepository-layout,
 // GIT_DIR, GIT_WORK_TREE, GIT_COMMON_DIR, GIT_CEILING_DIRECTORIES,
 // GIT_DISCOVERY_ACROSS_FILESYSTEM), without starting a process. It does not

@@ -55,9 +55,27 @@ func Label(top, dir string) string {
 	return filepath.ToSlash(rel)
 }
 
+// Share has a formation of a linked work tree, which has no .key of its own since
+// git never brings one along, use that of the main work tree.
+func Share(layout gitutil.Layout, f *formation.Formation) *formation.Formation {
+	main := layout.MainTop()
+	if main == "" {
+		return f
+	}
+	dir := f.Dir
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	if rel, err := filepath.Rel(layout.Top, dir); err == nil && filepath.IsLocal(rel) {
+		f.SharedKey = filepath.Join(main, rel, formation.KeyFile)
+	}
+	return f
+}
+
 // Formations opens the folders (from the top, with /) that are formations in
 // the work tree.
-func Formations(top string, dirs []string) ([]*formation.Formation, error) {
+func Formations(layout gitutil.Layout, dirs []string) ([]*formation.Formation, error) {
+	top := layout.Top
 	if top == "" {
 		return nil, nil
 	}
@@ -71,7 +89,7 @@ func Formations(top string, dirs []string) ([]*formation.Formation, error) {
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, f)
+		found = append(found, Share(layout, f))
 	}
 	slices.SortFunc(found, func(a, b *formation.Formation) int { return cmp.Compare(a.Dir, b.Dir) })
 	return found, nil
@@ -80,12 +98,12 @@ func Formations(top string, dirs []string) ([]*formation.Formation, error) {
 // NewBasis opens what the formations in dirs have: every vault whose key is at
 // hand. settings is the content of .muxi-secrets.yaml, nil where there is none.
 // Errors: *formation.SettingsError.
-func NewBasis(top string, dirs []string, settings []byte) (*Basis, error) {
+func NewBasis(layout gitutil.Layout, dirs []string, settings []byte) (*Basis, error) {
 	parsed, err := formation.ParseSettings(settings, func(rule string) bool { return slices.Contains(scan.Rules(), scan.Rule(rule)) })
 	if err != nil {
 		return nil, err
 	}
-	formations, err := Formations(top, dirs)
+	formations, err := Formations(layout, dirs)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +112,7 @@ func NewBasis(top string, dirs []string, settings []byte) (*Basis, error) {
 		folders[dir] = true
 	}
 	return &Basis{dirs, parsed, &scan.Scanner{
-		Known:       Secrets(top, formations),
+		Known:       Secrets(layout.Top, formations),
 		IsFormation: func(dir string) bool { return folders[dir] },
 	}}, nil
 }
@@ -107,7 +125,7 @@ func BasisOf(ctx context.Context, repo gitutil.Repository, from Source) (*Basis,
 	if err != nil {
 		return nil, err
 	}
-	return NewBasis(repo.Layout().Top, dirs, settings)
+	return NewBasis(repo.Layout(), dirs, settings)
 }
 
 // version reads from a version which folders are formations, and the settings.
@@ -140,7 +158,7 @@ func BasisOfIndex(ctx context.Context, repo gitutil.Repository) (*Basis, error) 
 	if err != nil {
 		return nil, err
 	}
-	return NewBasis(repo.Layout().Top, dirs, settings)
+	return NewBasis(repo.Layout(), dirs, settings)
 }
 
 func versionOfIndex(ctx context.Context, repo gitutil.Repository) (dirs []string, settings []byte, err error) {
@@ -178,5 +196,5 @@ func BasisOnDisk(repo gitutil.Repository) (*Basis, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, &formation.FileError{Op: "read", Path: file, Err: err}
 	}
-	return NewBasis(top, dirs, settings)
+	return NewBasis(repo.Layout(), dirs, settings)
 }

@@ -239,20 +239,27 @@ func plainReason(err error) string {
 	return (&formation.FileError{Err: err}).Cause()
 }
 
-// Message judges a commit message before the commit is made. comment is what
-// starts a line that git will take out of it ("" for none); what stands below
-// git's scissors goes too.
-func (j *Judge) Message(message []byte, comment string) (*Report, error) {
+// Cleanup is what git takes out of a commit message before it makes the commit
+// (git-commit(1), --cleanup). The zero value is nothing.
+type Cleanup struct {
+	Comment  string // starts a line that goes, if not empty
+	Scissors bool   // what stands at and below the scissors goes
+}
+
+const scissors = " ------------------------ >8 ------------------------"
+
+// Message judges a commit message before the commit is made.
+func (j *Judge) Message(message []byte, cleanup Cleanup) (*Report, error) {
 	basis, err := j.Basis()
 	if err != nil {
 		return nil, err
 	}
 	var kept strings.Builder
 	for line := range strings.Lines(string(message)) {
-		if comment != "" && strings.HasPrefix(line, comment) {
-			if strings.HasPrefix(line, comment+" ------------------------ >8 ------------------------") {
-				break
-			}
+		if at := strings.Index(line, scissors); cleanup.Scissors && at > 0 && at < 8 && strings.TrimRight(line[at+len(scissors):], "\r\n") == "" {
+			break
+		}
+		if cleanup.Comment != "" && strings.HasPrefix(line, cleanup.Comment) {
 			line = "\n" // stays a line, so that numbers stay right
 		}
 		kept.WriteString(line)

@@ -107,7 +107,7 @@ func (r *Runner) basisOfPush(ctx context.Context, id string, made map[string]*Ba
 	if basis, ok := made[key]; ok {
 		return basis, nil
 	}
-	basis, err := NewBasis(top, dirs, settings)
+	basis, err := NewBasis(r.Repo.Layout(), dirs, settings)
 	if err == nil {
 		made[key] = basis
 	}

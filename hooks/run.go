@@ -115,25 +115,54 @@ func (r *Runner) CommitMessage(ctx context.Context, file string) (*Outcome, erro
 	j := r.judge(ctx)
 	// What git will take out of the message only matters where there is
 	// something in it: git need not be asked before most commits.
-	report, err := j.Message(message, "")
+	report, err := j.Message(message, Cleanup{})
 	if err != nil || len(report.Findings) == 0 {
 		return &Outcome{}, err
 	}
-	comment, _, err := r.Repo.Config(ctx, "core.commentChar")
+	cleanup, err := r.cleanup(ctx)
 	if err != nil {
 		return nil, err
 	}
-	switch comment {
-	case "":
-		comment = "#"
-	case "auto":
-		comment = "" // git picks one that no line starts with: nothing is left out
-	}
-	report, err = j.Message(message, comment)
+	report, err = j.Message(message, cleanup)
 	if err != nil {
 		return nil, err
 	}
 	return &Outcome{Report: *report}, nil
+}
+
+// cleanup is what git will do to a message, as far as a hook can know: git tells
+// it only whether there was an editor, by an editor that is none (GIT_EDITOR=:).
+// A message given with -m or -F keeps lines that look like comments.
+func (r *Runner) cleanup(ctx context.Context) (Cleanup, error) {
+	if r.Getenv("GIT_EDITOR") == ":" {
+		return Cleanup{}, nil
+	}
+	c := Cleanup{Scissors: true} // --verbose, or --cleanup=scissors
+	mode, _, err := r.Repo.Config(ctx, "commit.cleanup")
+	if err != nil {
+		return c, err
+	}
+	switch mode {
+	case "", "default", "strip":
+	default:
+		return c, nil
+	}
+	for _, key := range [...]string{"core.commentChar", "core.commentString"} {
+		value, ok, err := r.Repo.Config(ctx, key)
+		if err != nil {
+			return c, err
+		}
+		if ok {
+			c.Comment = value
+		}
+	}
+	switch c.Comment {
+	case "":
+		c.Comment = "#"
+	case "auto":
+		c.Comment = "" // git picks one that no line starts with: nothing is left out
+	}
+	return c, nil
 }
 
 // judge makes a Judge whose basis is prepared beside everything else, by a

@@ -124,23 +124,23 @@ func snapshots(ctx context.Context, repo gitutil.Repository, from Source, dirs, 
 	}
 	var snapshots []*Snapshot
 	for _, r := range list {
-		r.open(repo.Layout().Top, r.sealed)
+		r.open(repo.Layout(), r.sealed)
 		snapshots = append(snapshots, r.Snapshot)
 	}
 	return snapshots, nil
 }
 
 // OnDisk is the formation as the work tree has it.
-func OnDisk(top string, f *formation.Formation) (*Snapshot, error) {
-	return onDisk(top, f, formation.ReferencesIn)
+func OnDisk(layout gitutil.Layout, f *formation.Formation) (*Snapshot, error) {
+	return onDisk(layout, f, formation.ReferencesIn)
 }
 
-func onDisk(top string, f *formation.Formation, parse referencesIn) (*Snapshot, error) {
+func onDisk(layout gitutil.Layout, f *formation.Formation, parse referencesIn) (*Snapshot, error) {
 	survey, err := f.SurveyWith(parse)
 	if err != nil {
 		return nil, err
 	}
-	s := &Snapshot{Dir: Label(top, f.Dir), Survey: survey}
+	s := &Snapshot{Dir: Label(layout.Top, f.Dir), Survey: survey}
 	if _, s.Template, s.HasTemplate, err = f.ReadTemplate(); err != nil {
 		return nil, err
 	}
@@ -149,16 +149,16 @@ func onDisk(top string, f *formation.Formation, parse referencesIn) (*Snapshot, 
 		return nil, err
 	}
 	s.HasVault = ok
-	s.open(top, sealed)
+	s.open(layout, sealed)
 	return s, nil
 }
 
 // open opens the vault with the key of the work tree, if there is one.
-func (s *Snapshot) open(top string, sealed []byte) {
-	if top == "" {
+func (s *Snapshot) open(layout gitutil.Layout, sealed []byte) {
+	if layout.Top == "" {
 		return
 	}
-	f := &formation.Formation{Dir: filepath.Join(top, filepath.FromSlash(s.Dir))}
+	f := Share(layout, &formation.Formation{Dir: filepath.Join(layout.Top, filepath.FromSlash(s.Dir))})
 	key, err := f.ReadKey()
 	var missing *formation.NoKeyError
 	if errors.As(err, &missing) {
@@ -177,7 +177,9 @@ func (s *Snapshot) open(top string, sealed []byte) {
 	if err == nil {
 		s.Vault, err = formation.DecodeVault(plaintext)
 	}
-	s.Err = err
+	if err != nil {
+		s.Err = &formation.VaultError{Path: f.Path(formation.VaultFile), Err: err}
+	}
 }
 
 // within gives p relative to the folder dir, or "" where it is not inside.

@@ -32,7 +32,7 @@ func (r *Runner) templates(ctx context.Context, versions []*Snapshot, parse refe
 		if !inside(top, f.Path(formation.TemplateFile)) {
 			continue // a link out of the repository: what is there is not ours to write
 		}
-		onDisk, err := onDisk(top, f, parse)
+		onDisk, err := onDisk(r.Repo.Layout(), Share(r.Repo.Layout(), f), parse)
 		if err != nil {
 			return nil, err
 		}

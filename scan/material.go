@@ -167,6 +167,9 @@ func ageIdentities(text []byte, hits []hit) []hit {
 // real: documentation shows its first line with dots behind it.
 const minKeyBody = 40
 
+// minWholeBody is the same where the block's last line is there as well.
+const minWholeBody = 16
+
 // privateKeys finds PEM and OpenPGP blocks of private keys, also where their
 // line ends are escaped, and PEM that was put into base64 once more.
 func privateKeys(text []byte, hits []hit) []hit {
@@ -209,10 +212,14 @@ func privateKeys(text []byte, hits []hit) []hit {
 // in a string of its own, or right there.
 func keyBody(text []byte, from int) (start, end int, ok bool) {
 	near := text[:min(len(text), from+512)]
+	least := minKeyBody
 	if stop := bytes.Index(near[from:], []byte("-----")); stop >= 0 {
+		if bytes.HasPrefix(near[from+stop:], []byte("-----END ")) {
+			least = minWholeBody
+		}
 		near = near[:from+stop]
 	}
-	start, end, ok = nextRun(near, from, minKeyBody, isBase64)
+	start, end, ok = nextRun(near, from, least, isBase64)
 	if !ok || !mixed(near[start:end]) {
 		return 0, 0, false
 	}

@@ -241,8 +241,16 @@ func significant(value string, from, to int) (at int, ok bool) {
 }
 
 func isKeyPart(word string) bool {
+	word = strings.TrimRight(word, ".…") // sk-abc...${{ secrets.TAIL }}: dots in the middle are no placeholder
 	body := word[publicPrefix(word):]
-	if len(body) < 6 || isPlaceholder(word) {
+	if isPlaceholder(word) {
+		return false
+	}
+	least := 6
+	if len(body) < len(word) && !strings.HasSuffix(word, "-") && !strings.HasSuffix(word, "_") {
+		least = 3 // behind a provider's prefix, that is more than the rest of it (sk-proj-)
+	}
+	if len(body) < least {
 		return false
 	}
 	c := compose(body)
