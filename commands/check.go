@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -125,6 +126,11 @@ func (s *session) check(ctx context.Context, o checkOptions) error {
 
 // needRepository is repository for commands that are nothing without one.
 func (s *session) needRepository() (gitutil.Repository, error) {
+	if s.dir != "" {
+		if _, err := os.Stat(s.start()); err != nil {
+			return nil, usage("cannot open folder '%s': %s", s.dir, (&formation.FileError{Err: err}).Cause()).hint("name a folder of the repository with -C DIR")
+		}
+	}
 	repo, err := s.repository()
 	if err == nil && repo == nil {
 		_, err = gitutil.Discover(s.start(), s.Getenv)
@@ -260,7 +266,7 @@ func (s *session) explainScope(err error) error {
 	var missing *gitutil.MissingObjectError
 	if errors.As(err, &missing) {
 		return failed(err, "%v: the check did not see all that was asked for", missing).
-			hint("in a partial clone, fetch what is missing first: 'git fetch --refetch --filter=blob:none' does not, 'git backfill' or a full clone does")
+			hint("in a partial clone, fetch everything first: 'git config --unset remote.origin.partialclonefilter', then 'git fetch --refetch'; elsewhere the repository is damaged: 'git fsck' says how")
 	}
 	return err
 }

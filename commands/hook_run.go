@@ -1,10 +1,10 @@
 package commands
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -65,15 +65,20 @@ func (s *session) hookRun(ctx context.Context, name string, args []string) error
 // pushLines is what git tells a pre-push hook: on standard input, or in the
 // variables of the pre-commit framework, which keeps that input to itself.
 func (s *session) pushLines() io.Reader {
-	to := s.Getenv("PRE_COMMIT_TO_REF")
-	if to == "" {
+	if s.Getenv("PRE_COMMIT") == "" {
 		return s.In
 	}
-	from := s.Getenv("PRE_COMMIT_FROM_REF")
+	from, to := s.Getenv("PRE_COMMIT_FROM_REF"), s.Getenv("PRE_COMMIT_TO_REF")
+	if to == "" { // not set for a push that brings a root commit along
+		from, to = "", s.Getenv("PRE_COMMIT_LOCAL_BRANCH")
+	}
+	if to == "" {
+		to = "HEAD"
+	}
 	if from == "" {
 		from = "0000000000000000000000000000000000000000"
 	}
-	return bytes.NewBufferString(fmt.Sprintf("%s %s %s %s\n", "refs/heads/x", to, "refs/heads/x", from))
+	return strings.NewReader(fmt.Sprintf("refs/heads/x %s refs/heads/x %s\n", to, from))
 }
 
 // Of what a hook has to say only so much fits a screen.

@@ -108,6 +108,8 @@ func TestWeReadWhatTheRuntimeWrites(t *testing.T) {
 	b.write(".gitignore", ".key\nvalues.env\n")
 	b.do("", "export", "--output", "values.env")
 	b.do("", "sync")
+	b.do("", "hooks", "install") // as the first import would
+	b.do("", "import", "values.env", "--overwrite")
 	before := b.tree()
 	b.do("", "import", "values.env", "--overwrite")
 	for _, path := range differing(before, b.tree()) {

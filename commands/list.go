@@ -1,10 +1,12 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v2"
 
@@ -138,9 +140,27 @@ func (s *session) printList(one listed, o listOptions) {
 // printJSON writes v indented by two blanks, without HTML escapes.
 func (s *session) printJSON(v any) error { return writeJSON(s.Out, v) }
 
+// writeJSON writes v for programs; a person's terminal is not steered by it.
 func writeJSON(w io.Writer, v any) error {
-	encoder := json.NewEncoder(w)
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(v)
+	if err := encoder.Encode(v); err != nil {
+		return err
+	}
+	text := b.Bytes()
+	if bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x7f && steers(r) }) {
+		var escaped []byte
+		for _, r := range string(text) {
+			if r >= 0x7f && steers(r) {
+				escaped = fmt.Appendf(escaped, "\\u%04x", r)
+			} else {
+				escaped = utf8.AppendRune(escaped, r)
+			}
+		}
+		text = escaped
+	}
+	_, err := w.Write(text)
+	return err
 }

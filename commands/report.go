@@ -77,14 +77,18 @@ func showPlace(f scan.Finding) string {
 func showPath(path string) string {
 	plain := utf8.ValidString(path) && !strings.ContainsAny(path, `"\`)
 	for _, r := range path {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			plain = false
-		}
+		plain = plain && !steers(r)
 	}
 	if plain {
 		return path
 	}
 	return strconv.QuoteToASCII(path)
+}
+
+// steers reports whether a character would steer a terminal, or turn the order of
+// what stands around it.
+func steers(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
 }
 
 // jsonReport and jsonFinding are the contract's shapes, every field always there.
@@ -150,14 +154,17 @@ func reportSARIF(w io.Writer, report *hooks.Report) error {
 			"message":             object{"text": message},
 			"partialFingerprints": object{"muxiSecrets/v1": f.Fingerprint},
 		}
-		if f.Path != "" {
-			result["locations"] = []object{{"physicalLocation": object{
-				"artifactLocation": object{"uri": pathURI(f.Path), "uriBaseId": "%SRCROOT%"},
-				"region":           object{"startLine": max(f.Line, 1), "startColumn": max(f.Column, 1)},
-			}}}
-		} else {
-			result["locations"] = []object{{"logicalLocations": []object{{"name": "commit message", "kind": "resource"}}}}
+		location := object{"physicalLocation": object{
+			"artifactLocation": object{"uri": pathURI(f.Path), "uriBaseId": "%SRCROOT%"},
+			"region":           object{"startLine": max(f.Line, 1), "startColumn": max(f.Column, 1)},
+		}}
+		if f.Path == "" {
+			// GitHub refuses a whole report for one result without a file.
+			location["physicalLocation"].(object)["artifactLocation"] = object{"uri": "COMMIT_EDITMSG"}
+			location["logicalLocations"] = []object{{"name": "commit message", "kind": "resource"}}
+			result["message"] = object{"text": "in a commit message: " + message}
 		}
+		result["locations"] = []object{location}
 		results = append(results, result)
 	}
 	return writeJSON(w, object{
@@ -203,7 +210,11 @@ func reportGitHub(w io.Writer, report *hooks.Report) error {
 			}
 			properties := "title=" + escapeProperty("git muxi-secrets: "+string(f.Rule))
 			if f.Path != "" {
-				properties = fmt.Sprintf("file=%s,line=%d,col=%d,%s", escapeProperty(f.Path), f.Line, f.Column, properties)
+				path := f.Path
+				if strings.ContainsFunc(strings.NewReplacer("\n", "", "\r", "").Replace(path), steers) || !utf8.ValidString(path) {
+					path = showPath(path) // a name that no annotation can carry
+				}
+				properties = fmt.Sprintf("file=%s,line=%d,col=%d,%s", escapeProperty(path), f.Line, f.Column, properties)
 			} else {
 				message = "in a commit message: " + message
 			}
@@ -216,6 +227,13 @@ func reportGitHub(w io.Writer, report *hooks.Report) error {
 }
 
 func escapeData(text string) string {
+	// GitHub shows a log as a terminal does, and knows no escape for the rest.
+	text = strings.Map(func(r rune) rune {
+		if r != '\r' && r != '\n' && steers(r) {
+			return '\ufffd'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\ufffd"))
 	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text)
 }
 

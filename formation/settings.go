@@ -53,7 +53,7 @@ func ParseSettings(content []byte, knownRule func(string) bool) (*Settings, erro
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
-		return nil, &SettingsError{strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", " ")}
+		return nil, &SettingsError{settingsReason(err)}
 	}
 	s := &Settings{Allow: raw.Allow}
 	for i, allow := range s.Allow {
@@ -75,6 +75,18 @@ func ParseSettings(content []byte, knownRule func(string) bool) (*Settings, erro
 		s.MaxAge = age
 	}
 	return s, nil
+}
+
+// settingsReason says what the YAML package found, without the names of our types.
+func settingsReason(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	if _, detail, ok := strings.Cut(text, "unmarshal errors:"); ok {
+		text = strings.TrimSpace(detail)
+	}
+	text, _, _ = strings.Cut(text, "\n")
+	text, _, _ = strings.Cut(text, " in type ")
+	text, _, _ = strings.Cut(text, " into ")
+	return strings.Replace(text, " field ", " there is no setting ", 1)
 }
 
 // commandSetting returns the first top-level key that would name a command.

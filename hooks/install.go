@@ -69,6 +69,9 @@ func (in *Installer) Status(ctx context.Context) (hooks []Hook, dir string, err 
 		switch {
 		case IsOurs(content):
 			hook.State = Installed
+			if newer(content) {
+				break // a newer program's: it knows better
+			}
 			if string(content) != Script(name, in.Program) && !sameButProgram(content, name) || statErr != nil || !formation.Executable(info) {
 				hook.State = Outdated
 			}

@@ -154,7 +154,7 @@ func preCommitSnippet() string {
           language: system
           pass_filenames: false
           always_run: true
-          stages: [pre-commit, pre-merge-commit]
+          stages: [commit, merge-commit]
         - id: muxi-secrets-message
           name: git muxi-secrets (message)
           entry: git-muxi-secrets hook-run commit-msg
@@ -167,7 +167,7 @@ func preCommitSnippet() string {
           language: system
           pass_filenames: false
           always_run: true
-          stages: [pre-push]
+          stages: [push]
 
 then run: pre-commit install -t pre-commit -t pre-merge-commit -t commit-msg -t pre-push
 `

@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 )
 
@@ -25,6 +26,15 @@ const idLine = "# git-muxi-secrets hook "
 
 // scriptVersion counts up when the text of a hook changes.
 const scriptVersion = "v1"
+
+// newer reports whether a hook of ours is of a later version than this program's.
+func newer(content []byte) bool {
+	_, rest, _ := bytes.Cut(content, []byte(idLine+"v"))
+	theirs, _, _ := bytes.Cut(rest, []byte(":"))
+	n, err := strconv.Atoi(string(theirs))
+	own, _ := strconv.Atoi(scriptVersion[1:])
+	return err == nil && n > own
+}
 
 // keptSuffix is put behind the name of a hook that was there before ours. It
 // runs first; uninstalling gives it its name back.
