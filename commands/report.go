@@ -138,6 +138,8 @@ func reportSARIF(w io.Writer, report *hooks.Report) error {
 			"id":                   rule,
 			"name":                 rule,
 			"shortDescription":     object{"text": ruleText(rule)},
+			"fullDescription":      object{"text": ruleText(rule) + "."},
+			"help":                 object{"text": ruleHelp(rule)},
 			"defaultConfiguration": object{"level": rule.Severity()},
 		})
 	}
@@ -152,11 +154,15 @@ func reportSARIF(w io.Writer, report *hooks.Report) error {
 			"ruleIndex":           index[f.Rule],
 			"level":               f.Severity,
 			"message":             object{"text": message},
-			"partialFingerprints": object{"muxiSecrets/v1": f.Fingerprint},
+			"partialFingerprints": object{
+				"muxiSecrets/v1":          f.Fingerprint,
+				"primaryLocationLineHash": f.Fingerprint, // the only one that GitHub looks at
+			},
 		}
 		location := object{"physicalLocation": object{
 			"artifactLocation": object{"uri": pathURI(f.Path), "uriBaseId": "%SRCROOT%"},
-			"region":           object{"startLine": max(f.Line, 1), "startColumn": max(f.Column, 1)},
+			// GitHub wants an end. The real one would tell how long a value is.
+			"region": object{"startLine": f.Line, "startColumn": f.Column, "endLine": f.Line, "endColumn": f.Column + 1},
 		}}
 		if f.Path == "" {
 			// GitHub refuses a whole report for one result without a file.
@@ -336,6 +342,15 @@ func remedy(f scan.Finding) string {
 		return "'git muxi-secrets init' has git ignore it"
 	}
 	return ""
+}
+
+// ruleHelp is what to do about a rule's findings, for reports that explain their
+// rules.
+func ruleHelp(rule scan.Rule) string {
+	if text := remedy(scan.Finding{Rule: rule, Path: "x"}); text != "" {
+		return strings.ToUpper(text[:1]) + text[1:] + "."
+	}
+	return "See the rules of 'git muxi-secrets check' in git-muxi-secrets(1)."
 }
 
 // mayBeAllowedByComment tells findings that stand on a line with room for a
