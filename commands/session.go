@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 
@@ -286,14 +285,4 @@ func (s *session) lock(ctx context.Context, f *formation.Formation) (*formation.
 		wait = d
 	}
 	return formation.AcquireLock(ctx, s.lockPath(f), s.doing, wait)
-}
-
-// sorted returns a set's members in order.
-func sorted(set map[string]bool) []string {
-	list := make([]string, 0, len(set))
-	for member := range set {
-		list = append(list, member)
-	}
-	sort.Strings(list)
-	return list
 }
