@@ -78,7 +78,11 @@ func (s *session) pushLines() io.Reader {
 	if from == "" {
 		from = "0000000000000000000000000000000000000000"
 	}
-	return strings.NewReader(fmt.Sprintf("refs/heads/x %s refs/heads/x %s\n", to, from))
+	ref := s.Getenv("PRE_COMMIT_REMOTE_BRANCH")
+	if ref == "" {
+		ref = "refs/heads/x"
+	}
+	return strings.NewReader(fmt.Sprintf("%s %s %s %s\n", ref, to, ref, from))
 }
 
 // Of what a hook has to say only so much fits a screen.

@@ -150,10 +150,10 @@ func reportSARIF(w io.Writer, report *hooks.Report) error {
 			message += fmt.Sprintf(" (commit %.10s)", f.Commit)
 		}
 		result := object{
-			"ruleId":              f.Rule,
-			"ruleIndex":           index[f.Rule],
-			"level":               f.Severity,
-			"message":             object{"text": message},
+			"ruleId":    f.Rule,
+			"ruleIndex": index[f.Rule],
+			"level":     f.Severity,
+			"message":   object{"text": message},
 			"partialFingerprints": object{
 				"muxiSecrets/v1":          f.Fingerprint,
 				"primaryLocationLineHash": f.Fingerprint, // the only one that GitHub looks at
