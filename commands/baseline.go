@@ -1,8 +1,10 @@
 package commands
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
+	"slices"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
@@ -42,6 +44,10 @@ func (s *session) writeBaseline(path string, found []scan.Finding) error {
 	for _, f := range found {
 		b.Findings = append(b.Findings, baselineEntry{f.Fingerprint, string(f.Rule), f.Path})
 	}
+	// Not the order in which git shows files, which staging one changes.
+	slices.SortFunc(b.Findings, func(a, c baselineEntry) int {
+		return cmp.Or(cmp.Compare(a.Path, c.Path), cmp.Compare(a.Rule, c.Rule), cmp.Compare(a.Fingerprint, c.Fingerprint))
+	})
 	content, err := json.MarshalIndent(b, "", "  ")
 	if err != nil {
 		return err

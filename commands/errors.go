@@ -82,7 +82,7 @@ func (e *Error) print(w io.Writer) int {
 // steering the terminal.
 func sanitize(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\t' || r >= 0x7f && r < 0xa0 {
+		if steers(r) && r != '\t' {
 			return '\ufffd'
 		}
 		return r

@@ -481,13 +481,10 @@ func TestHooksInstallPlaces(t *testing.T) {
 			}
 		}
 	})
-	t.Run("read-only folder", func(t *testing.T) {
-		if os.Getuid() == 0 {
-			t.Skip("root may write anywhere")
-		}
+	t.Run("no folder to write to", func(t *testing.T) {
 		r := newRepo(t)
-		must(t, os.Chmod(r.path(".git/hooks"), 0o555))
-		defer os.Chmod(r.path(".git/hooks"), 0o755)
+		must(t, os.RemoveAll(r.path(".git/hooks")))
+		r.write(".git/hooks", "in the way")
 		if res := r.muxi("hooks", "install"); res.code != 3 {
 			t.Errorf("exit %d\n%s", res.code, res.err)
 		}

@@ -297,3 +297,32 @@ func TestHookLeavesOtherFormations(t *testing.T) {
 		t.Errorf("status\n%s", got)
 	}
 }
+
+// A partial clone whose sparse checkout lacks part of a formation: what is
+// committed is judged, nothing is fetched, and the template stays.
+func TestHookInPartialSparseClone(t *testing.T) {
+	isolateProcess(t)
+	up := newRepo(t)
+	up.write("agent/mcp/old.afs", "id: old\nx: ${{ secrets.OLD }}\n")
+	up.write("agent/agents/one.afs", "id: one\n")
+	up.formation("agent", "TOKEN=hunter2-hunter2")
+	up.git("config", "uploadpack.allowFilter", "true")
+	up.git("clone", "-q", "--filter=blob:none", "--sparse", "file://"+up.dir, "../clone")
+	r := up.at("../clone")
+	r.git("sparse-checkout", "set", "agent/agents")
+	r.mustMuxi("hooks", "install")
+	up.remove(".git")
+	template := r.read("agent/secrets")
+	r.refer("agent/agents/one.afs", "NEW")
+	res := r.try("commit", "-qam", "x")
+	if res.code != 0 || !strings.Contains(res.err, "agent/secrets") || !strings.Contains(res.err, "partial clone") {
+		t.Errorf("exit %d\n%s", res.code, res.err)
+	}
+	if got := r.read("agent/secrets"); got != template {
+		t.Errorf("the template is %q", got)
+	}
+	r.stage("agent/agents/one.afs", leak)
+	if res := r.try("commit", "-qam", "x"); res.code == 0 || !strings.Contains(res.err, "[plaintext-key]") {
+		t.Errorf("a leak: exit %d\n%s", res.code, res.err)
+	}
+}

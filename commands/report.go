@@ -216,11 +216,7 @@ func reportGitHub(w io.Writer, report *hooks.Report) error {
 			}
 			properties := "title=" + escapeProperty("git muxi-secrets: "+string(f.Rule))
 			if f.Path != "" {
-				path := f.Path
-				if strings.ContainsFunc(strings.NewReplacer("\n", "", "\r", "").Replace(path), steers) || !utf8.ValidString(path) {
-					path = showPath(path) // a name that no annotation can carry
-				}
-				properties = fmt.Sprintf("file=%s,line=%d,col=%d,%s", escapeProperty(path), f.Line, f.Column, properties)
+				properties = fmt.Sprintf("file=%s,line=%d,col=%d,%s", escapeProperty(f.Path), f.Line, f.Column, properties)
 			} else {
 				message = "in a commit message: " + message
 			}

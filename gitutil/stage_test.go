@@ -183,3 +183,62 @@ func TestStageFileKeepsIndexEntries(t *testing.T) {
 		}
 	}
 }
+
+// No content takes the entry away, in the pending commit and in what stays.
+func TestStageFileTakesAway(t *testing.T) {
+	for _, backend := range []string{"git", "go-git"} {
+		r := newRepo(t)
+		r.write("a", "1")
+		r.write("template", "t")
+		r.commit("base")
+		data, err := os.ReadFile(r.path(".git/index"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"index.lock", "next-index-1.lock"} {
+			if err := os.WriteFile(r.path(".git/"+name), data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pending := r.with("GIT_INDEX_FILE=" + r.path(".git/next-index-1.lock"))
+		repo, err := pending.open(backend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // what is not there is gone as well
+			if err := repo.StageFile(context.Background(), "template", nil, ModeFile); err != nil {
+				t.Fatal(err)
+			}
+		}
+		repo.Close()
+		for _, index := range []*testRepo{pending, r.with("GIT_INDEX_FILE=" + r.path(".git/index.lock"))} {
+			if got := index.git("ls-files"); got != "a" {
+				t.Errorf("%s: the index holds %q", backend, got)
+			}
+		}
+	}
+}
+
+// An entry outside of the sparse checkout stays there.
+func TestStageFileInSparseCheckout(t *testing.T) {
+	for _, backend := range []string{"git", "go-git"} {
+		r := newRepo(t)
+		r.write("in/a", "1")
+		r.write("out/a", "1")
+		r.commit("base")
+		r.git("config", "core.sparseCheckout", "true")
+		r.write(".git/info/sparse-checkout", "/in/\n")
+		r.git("read-tree", "-mu", "HEAD")
+		repo, err := r.open(backend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := repo.StageFile(context.Background(), "out/a", []byte("2"), ModeFile); err != nil {
+			t.Fatal(err)
+		}
+		repo.Close()
+		if got := r.git("status", "--short"); got != "M  out/a" {
+			t.Errorf("%s: status %q", backend, got)
+		}
+	}
+}
