@@ -109,7 +109,7 @@ func (s *session) hooksStatus(ctx context.Context, in *hooks.Installer, asJSON b
 		}
 	}
 	if err == nil && missing {
-		s.hint("'%s hooks install' installs them", program)
+		s.hint("'%s hooks install' installs them, or prints what to add where another tool keeps the hooks", program)
 		return exitCode(exitNo)
 	}
 	return err
