@@ -151,3 +151,80 @@ func BenchmarkHistory(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLog is over 2,000 commits that change 20 vaults, among as many that
+// change other files. The floor is git's own log of the same paths.
+func BenchmarkLog(b *testing.B) {
+	needGit(b)
+	home := resolve(b.TempDir())
+	r := &testRepo{dir: filepath.Join(home, "repo"), env: testEnv(home)}
+	git := func(stdin io.Reader, args ...string) {
+		b.Helper()
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.Env, cmd.Stdin = r.dir, r.env, stdin
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	if err := os.Mkdir(r.dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	git(nil, "init", "-q", "-b", "main")
+	random := rand.New(rand.NewSource(1))
+	var stream bytes.Buffer
+	var paths []string
+	for i := range 20 {
+		paths = append(paths, fmt.Sprintf("formations/agent-%02d/secrets.enc", i))
+	}
+	const vaults = 2000
+	for c := range 2 * vaults {
+		message := fmt.Sprintf("change %d", c)
+		fmt.Fprintf(&stream, "commit refs/heads/main\ncommitter bench <bench@example.com> %d +0000\ndata %d\n%s\n", 1700000000+60*c, len(message), message)
+		put := func(path string) {
+			content := fmt.Sprintf("%0800x", random.Int63())
+			fmt.Fprintf(&stream, "M 100644 inline %s\ndata %d\n%s\n", path, len(content), content)
+		}
+		if c == 0 {
+			for i := range 400 {
+				put(fmt.Sprintf("src/pkg%02d/file%03d.yaml", i%20, i))
+			}
+		}
+		put(fmt.Sprintf("src/pkg%02d/file%03d.yaml", c%20, c%400))
+		if c%2 == 1 {
+			put(paths[random.Intn(len(paths))])
+		}
+	}
+	git(&stream, "fast-import", "--quiet")
+	git(nil, "repack", "-adq")
+	for name, args := range map[string][]string{
+		"floor":        append([]string{"log", "--raw", "--"}, paths...),
+		"floor, glob":  {"log", "--raw", "--", ":(top,glob)**/secrets.enc"},
+		"floor, order": append([]string{"log", "--date-order", "--raw", "--"}, paths...),
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				cmd := exec.Command("git", args...)
+				cmd.Dir, cmd.Env = r.dir, r.env
+				if _, err := cmd.Output(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	for _, backend := range []string{"git", "go-git"} {
+		b.Run(backend, func(b *testing.B) {
+			for b.Loop() {
+				repo, err := r.open(backend)
+				if err != nil {
+					b.Fatal(err)
+				}
+				n := 0
+				err = repo.Log(context.Background(), "", []string{"secrets.enc"}, func(e *LogEntry) error { n += len(e.Changes); return nil })
+				if err != nil || n != vaults {
+					b.Fatalf("%d changes, %v", n, err)
+				}
+				repo.Close()
+			}
+		})
+	}
+}

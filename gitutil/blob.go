@@ -1,6 +1,9 @@
 package gitutil
 
-import "encoding/hex"
+import (
+	"encoding/hex"
+	"fmt"
+)
 
 // Mode is the kind of an entry as git stores it. Only these three kinds have
 // content of their own; folders and submodules are never visited.
@@ -110,4 +113,26 @@ func (s *seenBlobs) add(path, id string) bool {
 	}
 	s.pairs[pair] = struct{}{}
 	return true
+}
+
+// maxBlobs is the most that Blobs reads of one object. A history may hold
+// anything under the name that is asked for.
+const maxBlobs = 256 << 20
+
+// LargeObjectError says that an object was not read because of its size.
+type LargeObjectError struct {
+	ID   string
+	Size int64
+}
+
+func (e *LargeObjectError) Error() string {
+	return fmt.Sprintf("object %s has %d MiB, too many to read", e.ID, e.Size>>20)
+}
+
+// wholeBlob is for Blobs, which gives whole objects or none.
+func wholeBlob(b *Blob, visit func(id string, data []byte) error) error {
+	if b.Truncated() {
+		return &LargeObjectError{ID: b.ID, Size: b.Size}
+	}
+	return visit(b.ID, b.Data)
 }

@@ -2,11 +2,13 @@ package gitutil
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -246,6 +248,11 @@ func replaceEntry(path string, entry index.Entry, only *string) (before string, 
 	if !entry.Hash.IsZero() {
 		entries = append(entries, &entry)
 	}
+	// The encoder sorts by name alone, and leaves what is in order as it is: the
+	// stages of other paths must not change places.
+	slices.SortStableFunc(entries, func(a, b *index.Entry) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Stage, b.Stage))
+	})
 	idx.Entries = entries
 	for _, e := range idx.Entries {
 		if (e.IntentToAdd || e.SkipWorktree) && idx.Version < 3 {

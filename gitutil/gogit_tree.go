@@ -12,11 +12,13 @@ import (
 
 // commitData is what a walk needs of a commit.
 type commitData struct {
-	id      plumbing.Hash
-	tree    plumbing.Hash
-	parents []plumbing.Hash
-	when    int64 // committer date, seconds
-	message string
+	id       plumbing.Hash
+	tree     plumbing.Hash
+	parents  []plumbing.Hash
+	when     int64 // committer date, seconds
+	author   string
+	encoding string // of author and message; "" for UTF-8
+	message  string
 }
 
 // commitAt reads a commit, with no parents where a shallow clone ends.
@@ -26,8 +28,9 @@ func (r *goGitRepo) commitAt(id plumbing.Hash) (*commitData, error) {
 		return nil, err
 	}
 	c := &commitData{id: id}
-	c.message = messageOf(string(data))
-	header, _, _ := strings.Cut(string(data), "\n\n")
+	text := string(data)
+	c.message = messageOf(text)
+	header, _, _ := strings.Cut(text, "\n\n")
 	for line := range strings.SplitSeq(header, "\n") {
 		name, value, _ := strings.Cut(line, " ")
 		switch name {
@@ -35,6 +38,10 @@ func (r *goGitRepo) commitAt(id plumbing.Hash) (*commitData, error) {
 			c.tree = plumbing.NewHash(value)
 		case "parent":
 			c.parents = append(c.parents, plumbing.NewHash(value))
+		case "author":
+			c.author = value
+		case "encoding":
+			c.encoding = value
 		case "committer":
 			if i := strings.LastIndex(value, "> "); i >= 0 {
 				seconds, _, _ := strings.Cut(value[i+2:], " ")

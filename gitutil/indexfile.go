@@ -26,16 +26,30 @@ type IndexEntry struct {
 // is one of the plain ones (gitformat-index(5), versions 2 and 3), and asked
 // from git where it is not (version 4, split or sparse).
 func (g *gitRepo) ListIndex(ctx context.Context, want func(path []byte, mode Mode) bool) ([]IndexEntry, error) {
-	for _, size := range [...]int{20, 32} { // SHA-1, SHA-256: a wrong guess does not parse
-		if entries, ok := readIndexFile(g.layout, g.getenv, size, want); ok {
-			return entries, nil
-		}
-	}
-	out, err := g.output(ctx, nil, "ls-files", "--stage", "--full-name", "-z")
-	if err != nil {
-		return nil, err
-	}
 	var entries []IndexEntry
+	ok := g.readIndexFile(func() { entries = nil }, func(e *indexRecord) {
+		if e.stage == 0 && !e.intentToAdd && e.mode.hasContent() && want(e.path, e.mode) {
+			entries = append(entries, e.entry())
+		}
+	})
+	if ok {
+		return entries, nil
+	}
+	entries = nil
+	err := g.listStages(ctx, func(path []byte, mode Mode, id string, stage int) {
+		if stage == 0 && mode.hasContent() && want(path, mode) {
+			entries = append(entries, IndexEntry{string(path), id, mode})
+		}
+	}, "--stage")
+	return entries, err
+}
+
+// listStages asks git for entries of the index: which says which.
+func (g *gitRepo) listStages(ctx context.Context, each func(path []byte, mode Mode, id string, stage int), which string) error {
+	out, err := g.output(ctx, nil, "ls-files", which, "--full-name", "-z")
+	if err != nil {
+		return err
+	}
 	for record := range bytes.SplitSeq(out, []byte{0}) {
 		if len(record) == 0 {
 			continue
@@ -43,17 +57,19 @@ func (g *gitRepo) ListIndex(ctx context.Context, want func(path []byte, mode Mod
 		head, path, ok := bytes.Cut(record, []byte{'\t'})
 		columns := strings.Fields(string(head))
 		if !ok || len(columns) != 3 {
-			return nil, fmt.Errorf("unexpected entry in git's listing: %q", record)
+			return fmt.Errorf("unexpected entry in git's listing: %q", record)
 		}
 		mode, err := strconv.ParseUint(columns[0], 8, 32)
 		if err != nil {
-			return nil, fmt.Errorf("unexpected mode in git's listing: %q", record)
+			return fmt.Errorf("unexpected mode in git's listing: %q", record)
 		}
-		if columns[2] == "0" && Mode(mode).hasContent() && want(path, Mode(mode)) {
-			entries = append(entries, IndexEntry{string(path), columns[1], Mode(mode)})
+		stage, err := strconv.Atoi(columns[2])
+		if err != nil {
+			return fmt.Errorf("unexpected stage in git's listing: %q", record)
 		}
+		each(path, Mode(mode), columns[1], stage)
 	}
-	return entries, nil
+	return nil
 }
 
 // indexBlobs is IndexBlobs for both backends.
@@ -67,26 +83,47 @@ func indexBlobs(ctx context.Context, repo Repository, path string, v Visitor) er
 	return repo.Contents(ctx, entries, v)
 }
 
-// readIndexFile reads the index with object ids of hashSize bytes. ok is false
-// where there is none, it is of no plain version, or it is not well-formed.
-func readIndexFile(layout Layout, getenv func(string) string, hashSize int, want func([]byte, Mode) bool) (entries []IndexEntry, ok bool) {
-	path := getenv("GIT_INDEX_FILE")
+// readIndexFile reads the index itself. false: there is none, it is of no plain
+// version, or it is not well-formed; what each was given counts for nothing
+// then. again is called before each reading.
+func (g *gitRepo) readIndexFile(again func(), each func(*indexRecord)) bool {
+	path := g.getenv("GIT_INDEX_FILE")
 	switch {
 	case path == "":
-		path = filepath.Join(layout.GitDir, "index")
+		path = filepath.Join(g.layout.GitDir, "index")
 	case !filepath.IsAbs(path):
-		path = filepath.Join(layout.Top, path) // git runs hooks there
+		path = filepath.Join(g.layout.Top, path) // git runs hooks there
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, false
+		return false
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, false
+		return false
 	}
-	return parseIndex(file, info.Size(), hashSize, want)
+	for _, size := range [...]int{20, 32} { // SHA-1, SHA-256: a wrong guess does not parse
+		again()
+		if _, err := file.Seek(0, io.SeekStart); err == nil && parseIndex(file, info.Size(), size, each) {
+			return true
+		}
+	}
+	return false
+}
+
+// indexRecord is one entry of an index file; path and id are valid until the
+// next one is read.
+type indexRecord struct {
+	path        []byte
+	id          []byte
+	mode        Mode
+	stage       int
+	intentToAdd bool
+}
+
+func (e *indexRecord) entry() IndexEntry {
+	return IndexEntry{string(e.path), hex.EncodeToString(e.id), e.mode}
 }
 
 // window is a piece of a file that moves forward: an index of megabytes is read
@@ -129,29 +166,30 @@ func (w *window) skip(n int64) bool {
 	return true
 }
 
-// parseIndex reads an index file of size bytes.
-func parseIndex(r io.Reader, size int64, hashSize int, want func([]byte, Mode) bool) (entries []IndexEntry, ok bool) {
+// parseIndex reads an index file of size bytes, with object ids of hashSize.
+func parseIndex(r io.Reader, size int64, hashSize int, each func(*indexRecord)) bool {
 	const header, stat = 12, 40
 	w := &window{r: r, buf: make([]byte, 128<<10), left: size - int64(hashSize)}
 	if !w.need(header) || !bytes.HasPrefix(w.data, []byte("DIRC")) {
-		return nil, false
+		return false
 	}
 	version := binary.BigEndian.Uint32(w.data[4:])
 	if version != 2 && version != 3 {
-		return nil, false
+		return false
 	}
 	count := binary.BigEndian.Uint32(w.data[8:])
 	w.data = w.data[header:]
+	var record indexRecord
 	for range count {
 		fixed := stat + hashSize + 2
 		if !w.need(fixed) {
-			return nil, false
+			return false
 		}
 		flags := binary.BigEndian.Uint16(w.data[fixed-2:])
 		var extended uint16
 		if flags&0x4000 != 0 {
 			if version < 3 || !w.need(fixed+2) {
-				return nil, false
+				return false
 			}
 			extended = binary.BigEndian.Uint16(w.data[fixed:])
 			fixed += 2
@@ -160,26 +198,25 @@ func parseIndex(r io.Reader, size int64, hashSize int, want func([]byte, Mode) b
 		if length == 0xfff { // or longer: up to the NUL
 			w.need(min(len(w.buf), int(w.left)+len(w.data)))
 			if length = bytes.IndexByte(w.data[fixed:], 0); length < 0xfff {
-				return nil, false
+				return false
 			}
 		}
 		// One to eight zeros, up to a multiple of eight from the entry's start.
 		padded := (fixed + length + 8) &^ 7
 		if !w.need(padded) || w.data[fixed+length] != 0 {
-			return nil, false
+			return false
 		}
 		mode := Mode(binary.BigEndian.Uint32(w.data[24:]))
 		path := w.data[fixed : fixed+length]
 		if !validIndexMode(mode) || bytes.IndexByte(path, 0) >= 0 {
-			return nil, false
+			return false
 		}
-		const stageMask, intentToAdd = 0x3000, 0x2000
-		if flags&stageMask == 0 && extended&intentToAdd == 0 && mode.hasContent() && want(path, mode) {
-			entries = append(entries, IndexEntry{string(path), hex.EncodeToString(w.data[stat : stat+hashSize]), mode})
-		}
+		const intentToAdd = 0x2000
+		record = indexRecord{path, w.data[stat : stat+hashSize], mode, int(flags >> 12 & 3), extended&intentToAdd != 0}
+		each(&record)
 		w.data = w.data[padded:]
 	}
-	return entries, w.plainExtensions()
+	return w.plainExtensions()
 }
 
 func validIndexMode(mode Mode) bool {

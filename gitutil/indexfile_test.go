@@ -93,7 +93,11 @@ func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte("DIRC\x00\x00\x00\x02\x00\x00\x00\x01"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		for _, size := range [...]int{20, 32} {
-			parseIndex(bytes.NewReader(content), int64(len(content)), size, func(path []byte, _ Mode) bool { return len(path) > 0 })
+			parseIndex(bytes.NewReader(content), int64(len(content)), size, func(e *indexRecord) {
+				if len(e.id) != size || e.stage > 3 {
+					t.Errorf("entry %q of stage %d", e.path, e.stage)
+				}
+			})
 		}
 	})
 }

@@ -218,21 +218,41 @@ func (f *fields) next() ([]byte, error) {
 
 // flushFirst flushes requests before a read that may have to wait.
 type flushFirst struct {
-	r io.Reader
-	e *emitter
+	r     io.Reader
+	flush func()
 }
 
 func (f flushFirst) Read(p []byte) (int, error) {
-	f.e.flush()
+	f.flush()
 	return f.r.Read(p)
 }
 
 // list runs git and hands its NUL-separated output to parse while it runs. With
 // from, that command's output is its standard input.
 func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, parse func(*fields) error) error {
+	return g.stream(ctx, listing{from: from, args: args, env: g.env, flush: e.flush, started: func() error {
+		if e.v.Want != nil {
+			return nil // a visitor that picks its blobs may want none of them
+		}
+		return e.needCat() // it will be needed: let it start up while the listing works
+	}}, parse)
+}
+
+// listing is a run of git, with another one before it in a pipe where from is set.
+type listing struct {
+	from, args []string
+	env        []string
+	flush      func()       // called before a read that may wait
+	started    func() error // called when git runs; an error ends it
+}
+
+// stream runs git and hands its NUL-separated output to parse while it runs.
+func (g *gitRepo) stream(ctx context.Context, l listing, parse func(*fields) error) error {
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := g.command(ctx, args...)
+	cmd := g.command(ctx, l.args...)
+	cmd.Env = l.env
 	var stderr, fromStderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, started, err := blockingStdout(cmd)
@@ -242,8 +262,9 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 	defer out.Close()
 	defer started()
 	var fromWait func() error
-	if from != nil {
-		source := g.command(ctx, from...)
+	if l.from != nil {
+		source := g.command(ctx, l.from...)
+		source.Env = l.env
 		source.Stderr = &fromStderr
 		pipe, err := source.StdoutPipe()
 		if err != nil {
@@ -251,7 +272,7 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 		}
 		cmd.Stdin = pipe
 		if err := source.Start(); err != nil {
-			return &GitError{Args: from, Code: -1, Err: err}
+			return &GitError{Args: l.from, Code: -1, Err: err}
 		}
 		fromWait = source.Wait
 	}
@@ -260,17 +281,13 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 		if fromWait != nil {
 			fromWait()
 		}
-		return &GitError{Args: args, Code: -1, Err: err}
+		return &GitError{Args: l.args, Code: -1, Err: err}
 	}
 	started()
-	if e.v.Want == nil {
-		// It will be needed: let it start up while the listing works. A visitor
-		// that picks its blobs may want none of them.
-		if err := e.needCat(); err != nil {
-			cancel()
-		}
+	if err := l.started(); err != nil {
+		cancel()
 	}
-	perr := parse(&fields{r: bufio.NewReaderSize(flushFirst{out, e}, 64<<10)})
+	perr := parse(&fields{r: bufio.NewReaderSize(flushFirst{out, l.flush}, 64<<10)})
 	if perr == io.EOF {
 		perr = nil
 	}
@@ -283,14 +300,14 @@ func (g *gitRepo) list(ctx context.Context, e *emitter, from, args []string, par
 	}
 	werr := cmd.Wait()
 	switch {
-	case e.ctx.Err() != nil:
-		return context.Cause(e.ctx)
+	case outer.Err() != nil:
+		return context.Cause(outer)
 	case perr != nil && !errors.Is(perr, io.ErrUnexpectedEOF):
 		return perr
-	case ferr != nil:
-		return runError(e.ctx, from, fromStderr.String(), ferr)
-	case werr != nil:
-		return runError(e.ctx, args, stderr.String(), werr)
+	case ferr != nil && (werr == nil || fromStderr.Len() > 0):
+		return runError(outer, l.from, fromStderr.String(), ferr)
+	case werr != nil: // the other one may have ended because this one did
+		return runError(outer, l.args, stderr.String(), werr)
 	}
 	return perr
 }

@@ -82,13 +82,22 @@ type Repository interface {
 	// Contents visits what ListIndex listed.
 	Contents(ctx context.Context, entries []IndexEntry, v Visitor) error
 
+	// Unmerged lists the paths of the index that a merge left unsettled, in its
+	// order, of every mode. GIT_INDEX_FILE says which index.
+	Unmerged(ctx context.Context) ([]Conflict, error)
+
+	// Operation is what git is in the middle of in this work tree. It starts no
+	// process when that is nothing.
+	Operation(ctx context.Context) (Operation, error)
+
 	// TreeBlobs visits the files of a commit at or below a path ("" for all).
 	TreeBlobs(ctx context.Context, rev, path string, v Visitor) error
 
 	// StageFile stores content and makes it the index's entry for path (relative
-	// to the top); nil takes the entry away. During `git commit PATH`, where the pending commit is made
-	// from an index of its own, the entry of the index that stays behind follows
-	// when it was the same before. The work tree is left alone.
+	// to the top), in place of the stages of an unmerged one; nil takes the entry
+	// away. During `git commit PATH`, where the pending commit is made from an
+	// index of its own, the entry of the index that stays behind follows when it
+	// was the same before. The work tree is left alone.
 	StageFile(ctx context.Context, path string, content []byte, mode Mode) error
 
 	// WorkTree visits the files on disk that are tracked, or untracked and not
@@ -110,6 +119,24 @@ type Repository interface {
 	// stash, then what Tagged visits of every ref. Commits that only a reflog
 	// remembers are not visited: nothing pushes them.
 	History(ctx context.Context, v Visitor) error
+
+	// Log visits the commits reachable from rev (HEAD when "") that add, change or
+	// take away a file whose base name is one of names, in any folder: the newest
+	// first, and no commit before one that descends from it. A merge is visited
+	// where it differs from each of its parents in such a file, with the changes
+	// against each; elsewhere it only joins what other commits did, and like
+	// git-log(1) by default we then look no further than at the parents that it
+	// equals. A changed mode alone is no change; a symbolic link is a file, a
+	// submodule is none.
+	//
+	// Errors: *RevisionError; *ShallowError, after everything there is has been
+	// visited, when the history goes beyond the end of a shallow clone.
+	Log(ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error
+
+	// Blobs reads whole objects by id, in the order given, the same one as often
+	// as it is named. data is valid until visit returns. Errors:
+	// *MissingObjectError.
+	Blobs(ctx context.Context, ids []string, visit func(id string, data []byte) error) error
 
 	// Tagged visits what refs hold beside commits: the messages of annotated
 	// tags, and blobs and trees that a ref or a tag points to, with the ref's name
