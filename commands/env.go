@@ -25,7 +25,9 @@ type Env struct {
 	Terminal func() (*tty.Terminal, error)
 	Now      func() time.Time
 	Getenv   func(string) string
-	Dir      string // the current folder, absolute
+	// Environ is the whole environment: git names in it what it merges.
+	Environ func() []string
+	Dir     string // the current folder, absolute
 	// Files writes; tests make its steps fail.
 	Files formation.Files
 }
@@ -46,6 +48,7 @@ func System() *Env {
 		Terminal:      tty.Open,
 		Now:           time.Now,
 		Getenv:        os.Getenv,
+		Environ:       os.Environ,
 		Dir:           dir,
 	}
 }

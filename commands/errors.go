@@ -142,6 +142,28 @@ func (s *session) explainFormation(err error) *Error {
 	if errors.As(err, &vault) {
 		return s.explainVault(vault)
 	}
+	var people *formation.PeopleError
+	if errors.As(err, &people) {
+		path := formation.RecipientsFile
+		if people.Path != "" {
+			path = s.show(people.Path)
+		}
+		var private *crypto.RecipientError
+		if errors.As(err, &private) && private.Private {
+			return failed(err, "line %d of '%s' is a private key (it is not repeated here)", people.Line, path).
+				hint("take it out, and make a new one: whoever can read the file has it")
+		}
+		e := failed(err, "cannot use '%s': line %d: %v", path, people.Line, people.Err)
+		if crypto.ReasonOf(err) == crypto.MergeMarkers {
+			return e.hint("keep the lines of both sides and take the markers out, then '%s share wrap'", program)
+		}
+		return e.hint("mend or remove that line; people are added with '%s share add'", program)
+	}
+	var journal *formation.JournalError
+	if errors.As(err, &journal) {
+		return failed(err, "an interrupted change cannot be finished: %v", journal).
+			hint("it is noted in '%s'; with that file moved away, the formation stays as it is now", s.show(journal.Path))
+	}
 	var locked *formation.LockedError
 	if errors.As(err, &locked) {
 		return failed(err, "%v", locked).hint("try again when it is done; the lock goes with its process (%s)", s.show(locked.Path))
@@ -175,6 +197,9 @@ func (s *session) explainNoKey(missing *formation.NoKeyError) *Error {
 		}
 		return e.hint("start with 'git muxi-secrets init'")
 	}
+	if shared, err := fileExists(filepath.Join(missing.Dir, formation.WrappedKeyFile)); err == nil && shared && missing.Link == "" {
+		return e.hint("the team shares it: '%s unlock' gets it with your own key ('%s key import FILE' takes one in by hand)", s.again(), s.again())
+	}
 	return e.hint("'%s' needs the key that it was sealed with; a new one would never open it", s.show(filepath.Join(missing.Dir, formation.VaultFile))).
 		hint("if the team shares the key: 'git muxi-secrets unlock'").
 		hint("if someone sends you the key: 'git muxi-secrets key import FILE'").
@@ -193,6 +218,10 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 	switch crypto.ReasonOf(vault.Err) {
 	case crypto.WrongKey:
 		e.Code = exitNoKey
+		if s.retiredOpens(vault.Path) {
+			return e.line("a key that was retired here opens it: it is from before a rotation").
+				hint("bring in the commit that rotated ('git pull', 'git merge'), or have this one sealed with a new key: 'git muxi-secrets rotate'")
+		}
 		return e.hint("fetch the right key: 'git muxi-secrets unlock', or 'git muxi-secrets key import FILE'").
 			hint("or, if the file was damaged, %s", restore)
 	case crypto.MergeMarkers:
@@ -201,6 +230,20 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 		return e.hint("do not commit it: move it away, and if it holds values take them in with 'git muxi-secrets import'").hint("%s", restore)
 	}
 	return e.hint("%s", restore)
+}
+
+// retiredOpens reports whether a key of the keyring opens a vault.
+func (s *session) retiredOpens(path string) bool {
+	sealed, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	ring := s.keyring().Keys()
+	if len(ring) == 0 {
+		return false
+	}
+	_, _, err = formation.OpenSealed(sealed, ring...)
+	return err == nil
 }
 
 func (s *session) explainFile(file *formation.FileError) *Error {

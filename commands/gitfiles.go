@@ -11,13 +11,17 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
-// attributeLines are what .gitattributes says about a formation's files: which
-// drivers show and merge them, and that no line ending in them may change.
-var attributeLines = [...]struct{ file, attributes string }{
-	{formation.VaultFile, "diff=muxi-secrets merge=muxi-secrets -text"},
-	{formation.TemplateFile, "merge=muxi-secrets-template"},
+// attributeLines are what .gitattributes should say about the formation's
+// files: those of people only where the key is shared.
+func (w *writing) attributeLines() []hooks.FileAttributes {
+	people := w.sharing
+	if !people {
+		people, _ = fileExists(w.Path(formation.RecipientsFile))
+	}
+	return hooks.Attributes(people)
 }
 
 // tellGit adds to the batch what .gitignore and .gitattributes lack, by git's
@@ -35,9 +39,10 @@ func (w *writing) tellGit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	lines := w.attributeLines()
 	var paths []string
-	for _, line := range attributeLines {
-		paths = append(paths, w.Path(line.file))
+	for _, line := range lines {
+		paths = append(paths, w.Path(line.File))
 	}
 	set, err := repo.Attributes(ctx, paths, []string{"diff", "merge", "text"})
 	if err != nil {
@@ -50,9 +55,9 @@ func (w *writing) tellGit(ctx context.Context) error {
 		}
 	}
 	var missing []string
-	for i, line := range attributeLines {
-		if !hasAttributes(set[i], line.attributes) {
-			missing = append(missing, line.file+" "+line.attributes)
+	for i, line := range lines {
+		if !hasAttributes(set[i], line.Attributes) {
+			missing = append(missing, line.File+" "+line.Attributes)
 		}
 	}
 	return w.addLines(".gitattributes", missing...)
@@ -85,8 +90,8 @@ func (w *writing) plainlyTold(layout gitutil.Layout) bool {
 		return false
 	}
 	ours := map[string]bool{}
-	for _, line := range attributeLines {
-		ours[line.file+" "+line.attributes] = true
+	for _, line := range w.attributeLines() {
+		ours[line.File+" "+line.Attributes] = true
 	}
 	told := map[string]bool{}
 	for _, line := range lines(".gitattributes") {
@@ -155,4 +160,24 @@ func (w *writing) addLines(name string, lines ...string) error {
 		return nil
 	}
 	return w.batch.Replace(path, []byte(text), formation.ModeOf(path, 0o644))
+}
+
+// ensureDrivers gives this clone's git the diff and merge drivers that
+// .gitattributes speaks of. Every command that writes sees to it; where that
+// fails, it has done its own work all the same.
+func (s *session) ensureDrivers(ctx context.Context) {
+	layout, ok := s.where()
+	if !ok {
+		return
+	}
+	if set, err := hooks.DriversSet(ctx, layout, s.repository); err != nil || set {
+		return
+	}
+	repo, err := s.repository()
+	if err != nil || repo == nil {
+		return
+	}
+	if err := hooks.SetDrivers(ctx, repo); err != nil {
+		s.warn("git's diff and merge drivers could not be set: %s", s.explain(err).Lines[0])
+	}
 }

@@ -133,25 +133,28 @@ func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 	}
 	e := refuse("the %s was stopped: %s", what, plural(errors, "finding"))
 	told := map[string]bool{}
-	mayComment := false
+	mayComment, mayAllow := false, false
 	for _, f := range out.Findings {
 		if f.Severity != scan.Error {
 			continue
 		}
 		mayComment = mayComment || mayBeAllowedByComment(f)
+		mayAllow = mayAllow || f.Rule != scan.UnsettledMerge
 		if text := remedy(f); text != "" && !told[text] {
 			told[text] = true
 			e.hint("%s", text)
 		}
 	}
-	if pushed {
+	if pushed && mayAllow {
 		e.hint("it stands in commits: change those ('git commit --amend', 'git rebase -i'), a new commit on top does not take it out of them")
 	}
 	allow := "if this is no secret, an entry in " + formation.SettingsFile + " allows it"
 	if mayComment {
 		allow = "if this is no secret, a comment with muxi-secrets:allow on its line lets it pass, or an entry in " + formation.SettingsFile
 	}
-	e.hint("%s", allow)
+	if mayAllow {
+		e.hint("%s", allow)
+	}
 	if name != "pre-receive" {
 		e.hint("to skip every check this once: %s", hooks.SkipHint(name))
 	}

@@ -108,6 +108,7 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 	}
 	w.Vault.Copy(from, to)
 	w.Vault.Delete(from)
+	w.moved = map[string]string{to: from}
 	w.editTemplate = func(t *formation.Template) { t.Rename(formation.Normalize(from), to) }
 	if _, err := w.save(); err != nil {
 		return err

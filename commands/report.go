@@ -336,6 +336,8 @@ func remedy(f scan.Finding) string {
 		return "'git muxi-secrets sync' takes the value out of the template; 'git muxi-secrets add NAME' stores it"
 	case scan.KeyNotIgnored:
 		return "'git muxi-secrets init' has git ignore it"
+	case scan.UnsettledMerge:
+		return "settle each name: 'git muxi-secrets resolve NAME --ours', '--theirs' or '--stdin'"
 	}
 	return ""
 }

@@ -97,6 +97,13 @@ func (r *runner) app() *cli.App {
 			r.renderCommand(),
 			r.statusCommand(),
 			r.checkCommand(),
+			r.copyCommand(),
+			r.rotateCommand(),
+			r.convertCommand(),
+			r.shareCommand(),
+			r.unlockCommand(),
+			r.resolveCommand(),
+			r.keyCommand(),
 			r.hooksCommand(),
 			r.hookRunCommand(),
 		},
@@ -119,6 +126,7 @@ func (r *runner) app() *cli.App {
 			return unknownCommand(c.App.Commands, program, c.Args().First())
 		},
 	}
+	app.Commands = append(app.Commands, r.mergeCommands()...)
 	hideDefaults(app.Flags)
 	for _, command := range app.Commands {
 		finish(command)

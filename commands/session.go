@@ -234,14 +234,14 @@ func (s *session) formations() ([]*formation.Formation, error) {
 	return found, nil
 }
 
-// sweep removes what a killed command left behind.
+// sweep finishes or removes what a killed command left behind.
 func (s *session) sweep(f *formation.Formation) error {
 	folders := f.Folders()
 	if layout, ok := s.where(); ok {
 		folders = append(folders, filepath.Join(layout.CommonDir, "hooks"))
 	}
 	formation.Sweep(s.lockPath(f), folders...)
-	return nil
+	return s.finish(f)
 }
 
 // statePath is where a note about a formation's unfinished work lies, beside the

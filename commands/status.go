@@ -50,11 +50,12 @@ type standing struct {
 	Exposed    []string `json:"exposed"`
 	Problems   []string `json:"problems"` // what is wrong, in words
 
-	opened   bool // what is stored is known
-	fresh    bool // neither key nor vault yet
-	key      *crypto.Key
-	survey   *formation.Survey
-	optional []string // referred to as optional alone, without a value
+	opened    bool // what is stored is known
+	fresh     bool // neither key nor vault yet
+	key       *crypto.Key
+	survey    *formation.Survey
+	exposures []exposedSecrets
+	optional  []string // referred to as optional alone, without a value
 }
 
 func (s *session) status(ctx context.Context, asJSON bool) error {
@@ -63,23 +64,23 @@ func (s *session) status(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	installed := s.hooksState(ctx)
+	drivers := s.driversState(ctx)
 	all := []*standing{}
 	for _, f := range formations {
 		st, err := s.standingOf(ctx, f)
 		if err != nil {
 			return err
 		}
-		st.Hooks = installed
+		st.Hooks, st.Drivers = installed, drivers
 		all = append(all, st)
 	}
-	if asJSON {
+	switch {
+	case asJSON:
 		return s.printJSON(map[string]any{"formations": all})
-	}
-	for i, st := range all {
-		if i > 0 {
-			fmt.Fprintln(s.Out)
-		}
-		s.printStanding(st)
+	case s.all:
+		s.printTable(all)
+	default:
+		s.printStanding(all[0])
 	}
 	s.hintStanding(all)
 	return nil
@@ -111,10 +112,7 @@ func (s *session) hooksState(ctx context.Context) string {
 // result, not a failure.
 func (s *session) standingOf(ctx context.Context, f *formation.Formation) (*standing, error) {
 	st := &standing{Path: s.name(f), Key: "ok", Secrets: []string{}, References: []string{}, Missing: []string{}, Unused: []string{},
-		Drivers: "missing", Recipients: []string{}, Exposed: []string{}, Problems: []string{}}
-	if !s.inRepository() {
-		st.Drivers = "no repository"
-	}
+		Recipients: []string{}, Exposed: []string{}, Problems: []string{}}
 	vault := st.look(s, f)
 	survey, err := f.Survey()
 	if err != nil {
@@ -142,6 +140,7 @@ func (s *session) standingOf(ctx context.Context, f *formation.Formation) (*stan
 			}
 		}
 	}
+	st.lookAtPeople(s, f)
 	for path, cause := range survey.Broken {
 		st.Problems = append(st.Problems, fmt.Sprintf("%s is no valid YAML: %v", s.show(f.Path(path)), cause))
 	}
@@ -161,6 +160,46 @@ func (s *session) standingOf(ctx context.Context, f *formation.Formation) (*stan
 		st.Template = string(plan.State)
 	}
 	return st, nil
+}
+
+// driversState says whether git has the diff and merge drivers.
+func (s *session) driversState(ctx context.Context) string {
+	layout, ok := s.where()
+	if !ok {
+		return "no repository"
+	}
+	set, err := hooks.DriversSet(ctx, layout, s.repository)
+	switch {
+	case err != nil:
+		return "unknown"
+	case set:
+		return string(hooks.Installed)
+	}
+	return string(hooks.Missing)
+}
+
+// lookAtPeople says who can unlock, and what those have seen who no longer can.
+func (st *standing) lookAtPeople(s *session, f *formation.Formation) {
+	people, _, err := f.ReadPeople()
+	if err != nil {
+		st.Problems = append(st.Problems, s.explain(err).Lines[0])
+		return
+	}
+	for _, p := range people.All() {
+		st.Recipients = append(st.Recipients, whoIs(p.Name, p.Recipient))
+	}
+	st.exposures = exposures(people)
+	for _, x := range st.exposures {
+		for _, name := range x.Secrets {
+			if !slices.Contains(st.Exposed, name) {
+				st.Exposed = append(st.Exposed, name)
+			}
+		}
+	}
+	slices.Sort(st.Exposed)
+	if there, err := fileExists(f.Path(formation.WrappedKeyFile)); err == nil && !there && len(st.Recipients) > 0 {
+		st.Problems = append(st.Problems, fmt.Sprintf("%s is missing, so nobody in %s can unlock: 'git muxi-secrets share wrap' makes it", formation.WrappedKeyFile, formation.RecipientsFile))
+	}
 }
 
 // look opens the vault as far as it goes; nil where it does not.
@@ -248,6 +287,13 @@ func (s *session) printStanding(st *standing) {
 	}
 	row("template", "%s", st.Template)
 	row("hooks", "%s", st.Hooks)
+	row("drivers", "%s", st.Drivers)
+	if len(st.Recipients) > 0 {
+		row("shared", "with %s", list(st.Recipients))
+	}
+	for _, x := range st.exposures {
+		row("exposed", "%s, who was removed, has seen %s", x.Person, list(x.Secrets))
+	}
 	for _, problem := range st.Problems {
 		row("problem", "%s", problem)
 	}
@@ -265,6 +311,8 @@ func (s *session) hintStanding(all []*standing) {
 		{func(st *standing) bool {
 			return st.Hooks == string(hooks.Missing) || st.Hooks == string(hooks.Outdated)
 		}, "'%s hooks install' installs the git hooks", []any{program}},
+		{func(st *standing) bool { return st.Drivers == string(hooks.Missing) && !st.fresh }, "git lacks the diff and merge drivers in this clone: '%s sync' sets them", []any{s.again()}},
+		{func(st *standing) bool { return len(st.Exposed) > 0 }, "have the exposed values replaced where they come from, then '%s add NAME'", []any{s.again()}},
 		{func(st *standing) bool { return st.Template != string(formation.TemplateCurrent) }, "'%s sync' brings the template up to date", []any{s.again()}},
 	} {
 		if slices.ContainsFunc(all, advice.needed) {

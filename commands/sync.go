@@ -122,6 +122,7 @@ func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (b
 	if err := batch.Commit(); err != nil {
 		return false, err
 	}
+	s.ensureDrivers(ctx)
 	return s.sayTemplate(f, plan), nil
 }
 

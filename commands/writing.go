@@ -1,13 +1,17 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
 // writing is a formation opened for a change: locked, with its key and vault,
@@ -17,11 +21,20 @@ type writing struct {
 	s     *session
 	lock  *formation.Lock
 	batch *formation.Batch
-	fresh bool     // this run makes the key
-	done  []string // what to say once the batch is committed
+	ctx   context.Context
+	fresh bool // this run makes the key
+	// sharing says that people's files come in with this batch.
+	sharing bool
+	done    []string // what to say once the batch is committed
 
 	// editTemplate, where not nil, changes the template before it is regenerated.
 	editTemplate func(*formation.Template)
+
+	// merge, where not nil, is a merge that this run settles a name of.
+	merge *hooks.MergeState
+
+	// moved names secrets that only got another name: to -> from.
+	moved map[string]string
 
 	// After save: what the formation's files refer to, and what the template
 	// was and became.
@@ -51,7 +64,7 @@ func (s *session) lockToWrite(ctx context.Context, f *formation.Formation, open 
 	if err != nil {
 		return nil, err
 	}
-	w := &writing{s: s, lock: lock, batch: s.Files.BatchIn(f.Dir)}
+	w := &writing{s: s, ctx: ctx, lock: lock, batch: s.Files.BatchIn(f.Dir)}
 	if err = open(w); err == nil {
 		err = w.begin(ctx)
 	}
@@ -140,7 +153,71 @@ func (w *writing) save() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return sealed, w.commit()
+	// Behind the vault: a value that was not changed after all stays listed.
+	if err := w.settleExposures(); err != nil {
+		return false, err
+	}
+	if err := w.noteMerge(sealed); err != nil {
+		return false, err
+	}
+	return sealed != nil, w.commit()
+}
+
+// noteMerge keeps the note of an unsettled merge true: the vault is now sealed,
+// and a name that got a value by hand is settled.
+func (w *writing) noteMerge(sealed []byte) error {
+	state := w.merge
+	if state == nil {
+		layout, ok := w.s.where()
+		if !ok || sealed == nil || layout.Top == "" {
+			return nil
+		}
+		var err error
+		if state, err = hooks.ReadMergeState(layout, w.s.vaultPath(layout, w.Formation)); err != nil || state == nil {
+			return nil // nothing of ours to keep
+		}
+		old, _, err := w.ReadSealed()
+		if err != nil || !state.WasLeftAs(old) {
+			return nil // over, or aborted
+		}
+		for _, name := range w.Vault.Touched() {
+			state.Settle(name)
+		}
+	}
+	if sealed != nil {
+		state.LeftAs(sealed)
+	}
+	return state.AddTo(w.batch)
+}
+
+// vaultPath is where git has a formation's vault, from the top, with /.
+func (s *session) vaultPath(layout gitutil.Layout, f *formation.Formation) string {
+	return path.Join(hooks.Label(layout.Top, realDir(f.Dir)), formation.VaultFile)
+}
+
+// settleExposures forgets who has seen a value that is none any more.
+func (w *writing) settleExposures() error {
+	touched := w.Vault.Touched()
+	if len(touched) == 0 {
+		return nil
+	}
+	people, there, err := w.ReadPeople()
+	if err != nil || !there {
+		return err
+	}
+	before := people.Encode()
+	for to, from := range w.moved {
+		people.RenameSecret(from, to)
+	}
+	for _, name := range touched {
+		if _, moved := w.moved[name]; !moved {
+			people.Settle(name)
+		}
+	}
+	if after := people.Encode(); !bytes.Equal(after, before) {
+		return w.batch.Replace(w.Path(formation.RecipientsFile), after, formation.ModeOf(w.Path(formation.RecipientsFile), 0o644))
+	}
+	return nil
 }
 
 // commit puts everything in the batch in place, and says so.
@@ -153,6 +230,7 @@ func (w *writing) commit() error {
 	for _, line := range w.done {
 		w.s.say("%s", line)
 	}
+	w.s.ensureDrivers(w.ctx)
 	if w.fresh && !w.s.inRepository() {
 		w.s.say("Not in a git repository: nothing here keeps %s from being shared; after 'git init', run '%s init' again",
 			w.s.show(w.Path(formation.KeyFile)), program)
@@ -161,11 +239,11 @@ func (w *writing) commit() error {
 }
 
 // at joins a path a person gave to the current folder.
-func (s *session) at(path string) string {
-	if filepath.IsAbs(path) {
-		return path
+func (s *session) at(file string) string {
+	if filepath.IsAbs(file) {
+		return file
 	}
-	return filepath.Join(s.Dir, path)
+	return filepath.Join(s.Dir, file)
 }
 
 func plural(n int, one string) string {

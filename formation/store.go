@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,15 @@ const (
 // ReadKey reads the formation's .key, following a symbolic link. It fails with
 // *NoKeyError, *KeyError or *FileError.
 func (f *Formation) ReadKey() (*crypto.Key, error) {
+	_, key, err := f.ReadKeyFile()
+	return key, err
+}
+
+// ReadKeyFile is ReadKey with the very bytes of the file: what is wrapped for
+// other people is what its owner has.
+func (f *Formation) ReadKeyFile() (content []byte, key *crypto.Key, err error) {
 	path := f.Path(KeyFile)
-	content, err := readRegular(path, maxKeyFile)
+	content, err = readRegular(path, maxKeyFile)
 	if _, link := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && link != nil && f.SharedKey != "" {
 		if shared, sharedErr := readRegular(f.SharedKey, maxKeyFile); sharedErr == nil {
 			path, content, err = f.SharedKey, shared, nil
@@ -85,7 +93,7 @@ func (f *Formation) ReadKey() (*crypto.Key, error) {
 		missing.Link, _ = os.Readlink(path)
 		vault, errVault := f.HasVault()
 		if errVault != nil {
-			return nil, &FileError{"read", f.Path(VaultFile), errVault}
+			return nil, nil, &FileError{"read", f.Path(VaultFile), errVault}
 		}
 		missing.Vault = vault
 		if vault {
@@ -94,17 +102,17 @@ func (f *Formation) ReadKey() (*crypto.Key, error) {
 			content, err = readRegular(path, maxKeyFile)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, missing
+			return nil, nil, missing
 		}
 	}
 	if err != nil {
-		return nil, &FileError{"read", path, err}
+		return nil, nil, &FileError{"read", path, err}
 	}
-	key, err := crypto.ParseKey(content)
+	key, err = crypto.ParseKey(content)
 	if err != nil {
-		return nil, &KeyError{path, err}
+		return nil, nil, &KeyError{path, err}
 	}
-	return key, nil
+	return content, key, nil
 }
 
 // ReadSealed returns the bytes of secrets.enc; ok is false where there is none.
@@ -122,6 +130,13 @@ func (f *Formation) ReadSealed() (sealed []byte, ok bool, err error) {
 	}
 	return sealed, true, nil
 }
+
+// How long Open waits for a writer that is at work: rotation puts several files
+// in place, and between two of them key and vault do not belong together.
+const (
+	openTries = 100
+	openPause = 5 * time.Millisecond
+)
 
 // Open reads the key and the vault. A formation that has a key and no vault
 // yet opens as an empty one.
@@ -149,14 +164,29 @@ func (f *Formation) Open() (*Opened, error) {
 		}
 		last = &VaultError{f.Path(VaultFile), err}
 		// A key and a vault read while another process replaces both do not
-		// belong together; a second look then finds other bytes.
+		// belong together. If it still has one to put in place, its temp file is
+		// there; if not, a look after that finds other bytes.
+		busy := f.beingWritten()
 		again, _, err := f.ReadSealed()
 		keyNow, errKey := f.ReadKey()
 		same := err == nil && errKey == nil && bytes.Equal(again, sealed) && keyNow.Fingerprint() == key.Fingerprint()
-		if same || try == 3 {
+		if same && !busy || try == openTries {
 			return nil, last
 		}
+		if same {
+			time.Sleep(openPause)
+		}
 	}
+}
+
+// beingWritten reports whether a temp file lies where the formation's files
+// are: a writer is at work, or was killed.
+func (f *Formation) beingWritten() bool {
+	folders := f.Folders()
+	if f.SharedKey != "" {
+		folders = append(folders, filepath.Dir(f.SharedKey))
+	}
+	return slices.ContainsFunc(folders, func(dir string) bool { return len(Leftovers(dir)) > 0 })
 }
 
 var (
@@ -192,19 +222,19 @@ func readRegular(path string, limit int64) ([]byte, error) {
 }
 
 // Save adds the sealed vault to a batch, mode 0600, if its content differs
-// from what was read, and reports whether it does.
-func (o *Opened) Save(batch *Batch) (bool, error) {
+// from what was read, and returns the sealed bytes; nil where nothing changes.
+func (o *Opened) Save(batch *Batch) ([]byte, error) {
 	// A vault that another tool wrote with other spacing or in another order is
 	// left as it is until a value in it changes.
 	if o.Sealed && !o.Vault.Changed() {
-		return false, nil
+		return nil, nil
 	}
 	plaintext := o.Vault.Encode()
 	sealed, err := o.Key.Seal(plaintext)
 	if err != nil {
-		return false, &VaultError{o.Path(VaultFile), err}
+		return nil, &VaultError{o.Path(VaultFile), err}
 	}
-	return true, batch.Replace(o.Path(VaultFile), sealed, 0o600)
+	return sealed, batch.Replace(o.Path(VaultFile), sealed, 0o600)
 }
 
 // ReadTemplate reads the template; an absent one is empty, with ok false.

@@ -305,14 +305,20 @@ func (v *Vault) touch(name string) {
 }
 
 // Changed reports whether the vault holds anything else than when it was made.
-func (v *Vault) Changed() bool {
+func (v *Vault) Changed() bool { return len(v.Touched()) > 0 }
+
+// Touched returns the names that hold something else than when the vault was
+// made, or nothing any more; sorted.
+func (v *Vault) Touched() []string {
+	var names []string
 	for name, was := range v.before {
 		now, ok := v.entries[name]
 		if ok != (was != nil) || ok && !now.equal(*was) {
-			return true
+			names = append(names, name)
 		}
 	}
-	return false
+	sort.Strings(names)
+	return names
 }
 
 func (e entry) equal(other entry) bool {

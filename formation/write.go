@@ -28,7 +28,8 @@ const (
 )
 
 // OpPublish is the Op of a *FileError that Commit returns when a file could
-// not be put in place: those before it in the batch are.
+// not be put in place: those before it in the batch are. Where the batch has a
+// journal that is still there, Replay finishes it.
 const OpPublish = "put in place"
 
 // ErrExists says that a file to be created is already there.
@@ -56,16 +57,29 @@ func (w Files) fault(step Step, path string) error {
 type Batch struct {
 	files   Files
 	home    string
+	journal string // where Commit first writes what it is about to do, or ""
 	pending []pendingFile
 }
 
 type pendingFile struct {
+	kind    change
+	asked   string // the path as it was given
 	path    string // what is written, links followed
+	perm    fs.FileMode
 	temp    string // "": path is removed instead
 	pointer string // a link in home that points to temp, or ""
-	away    bool   // path gets another name instead
 	publish func(temp, path string) error
 }
+
+// change is what a batch does to one path.
+type change int
+
+const (
+	changeReplace change = iota
+	changeCreate
+	changeRemove
+	changeMove // path gets another name
+)
 
 // Batch starts an empty batch. Discard must be called on it in the end; after
 // Commit that does nothing.
@@ -85,16 +99,16 @@ func (b *Batch) Replace(path string, data []byte, perm fs.FileMode) error {
 		return &FileError{"write", path, err}
 	}
 	for _, p := range b.pending {
-		if p.away && p.path == path {
+		if p.kind == changeMove && p.path == path {
 			real = path // a link that goes away takes what it points to along
 		}
 	}
-	return b.prepare(real, data, perm, os.Rename)
+	return b.prepare(pendingFile{asked: path, path: real, perm: perm, publish: os.Rename}, data)
 }
 
 // Put is Replace for a place where a symbolic link is itself replaced.
 func (b *Batch) Put(path string, data []byte, perm fs.FileMode) error {
-	return b.prepare(path, data, perm, os.Rename)
+	return b.prepare(pendingFile{asked: path, path: path, perm: perm, publish: os.Rename}, data)
 }
 
 // Create prepares data as a new file. Where one is already there, or a symbolic
@@ -106,7 +120,7 @@ func (b *Batch) Create(path string, data []byte, perm fs.FileMode) error {
 		}
 		return &FileError{"create", path, err}
 	}
-	return b.prepare(path, data, perm, func(temp, path string) error {
+	return b.prepare(pendingFile{kind: changeCreate, asked: path, path: path, perm: perm, publish: func(temp, path string) error {
 		err := os.Link(temp, path) // unlike rename, fails where path exists
 		if errors.Is(err, fs.ErrExist) {
 			return ErrExists
@@ -117,12 +131,12 @@ func (b *Batch) Create(path string, data []byte, perm fs.FileMode) error {
 			return os.Rename(temp, path)
 		}
 		return os.Remove(temp)
-	})
+	}}, data)
 }
 
 // Remove has Commit delete path; one that is not there is no error.
 func (b *Batch) Remove(path string) {
-	b.pending = append(b.pending, pendingFile{path: path, publish: func(_, path string) error {
+	b.pending = append(b.pending, pendingFile{kind: changeRemove, asked: path, path: path, publish: func(_, path string) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -132,7 +146,7 @@ func (b *Batch) Remove(path string) {
 
 // Move has Commit give a file another name in its folder, where none may be.
 func (b *Batch) Move(from, to string) {
-	b.pending = append(b.pending, pendingFile{path: from, away: true, publish: func(_, from string) error {
+	b.pending = append(b.pending, pendingFile{kind: changeMove, asked: from, path: from, publish: func(_, from string) error {
 		if there, err := exists(to); err != nil || there {
 			if err == nil {
 				err = ErrExists
@@ -143,7 +157,10 @@ func (b *Batch) Move(from, to string) {
 	}})
 }
 
-func (b *Batch) prepare(path string, data []byte, perm fs.FileMode, publish func(temp, path string) error) (err error) {
+// prepare writes data to a temp file beside next.path, and adds next to what
+// Commit publishes.
+func (b *Batch) prepare(next pendingFile, data []byte) (err error) {
+	path := next.path
 	failed := func(err error) error { return &FileError{"write", path, err} }
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		if info.IsDir() {
@@ -158,14 +175,14 @@ func (b *Batch) prepare(path string, data []byte, perm fs.FileMode, publish func
 	rand.Read(random[:])
 	name := tempPrefix + hex.EncodeToString(random[:])
 	temp := filepath.Join(filepath.Dir(path), name)
-	pointer := ""
 	if b.home != "" && b.home != filepath.Dir(path) {
 		// Where links cannot be made, only a kill's litter is not cleaned up.
 		if link := filepath.Join(b.home, name); os.Symlink(temp, link) == nil {
-			pointer = link
+			next.pointer = link
 		}
 	}
-	b.pending = append(b.pending, pendingFile{path: path, temp: temp, pointer: pointer, publish: publish})
+	next.temp = temp
+	b.pending = append(b.pending, next)
 	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return failed(err)
@@ -176,7 +193,7 @@ func (b *Batch) prepare(path string, data []byte, perm fs.FileMode, publish func
 	}{
 		{StepWrite, func() error { _, err := file.Write(data); return err }},
 		{StepSync, func() error {
-			if err := setMode(file, perm); err != nil {
+			if err := setMode(file, next.perm); err != nil {
 				return err
 			}
 			return file.Sync()
@@ -198,8 +215,14 @@ func (b *Batch) prepare(path string, data []byte, perm fs.FileMode, publish func
 // Commit puts the prepared files in place. An error before the first of them
 // leaves every byte as it was; a later one, which a file system gives hardly
 // ever, names the file that is still the old one.
+//
+// With a journal, an error behind the first leaves the journal, from which
+// Replay makes all files new.
 func (b *Batch) Commit() error {
 	defer b.Discard()
+	if err := b.writeJournal(); err != nil {
+		return err
+	}
 	var folders []string
 	for len(b.pending) > 0 {
 		next := b.pending[0]
@@ -208,6 +231,9 @@ func (b *Batch) Commit() error {
 			err = next.publish(next.temp, next.path)
 		}
 		if err != nil {
+			if len(folders) == 0 {
+				b.dropJournal(next)
+			}
 			return &FileError{OpPublish, next.path, err}
 		}
 		if next.pointer != "" {
@@ -219,13 +245,18 @@ func (b *Batch) Commit() error {
 		}
 	}
 	for _, dir := range folders {
-		// The new files are the files: a folder that cannot be synced (on some
-		// network file systems) is no reason to call the writes undone.
-		if b.files.fault(StepSyncDir, dir) == nil {
-			syncDir(dir)
-		}
+		b.files.syncDir(dir)
 	}
+	b.endJournal()
 	return nil
+}
+
+// syncDir syncs a folder. The new files are the files: a folder that cannot be
+// synced (on some network file systems) is no reason to call the writes undone.
+func (w Files) syncDir(dir string) {
+	if w.fault(StepSyncDir, dir) == nil {
+		syncDir(dir)
+	}
 }
 
 // Discard forgets what was not put in place.

@@ -80,6 +80,13 @@ func (r *Runner) incoming(ctx context.Context, lines io.Reader, parse func([]str
 		out.Commits += report.Commits
 		out.Skipped = append(out.Skipped, report.Skipped...)
 		out.Findings = append(out.Findings, report.Findings...)
+		if r.Repo.Layout().Top != "" && strings.HasPrefix(push.ref, "refs/heads/") {
+			open, err := unsettledIn(ctx, r.Repo, push.id)
+			if err != nil {
+				return nil, err
+			}
+			out.Findings = append(out.Findings, open...)
+		}
 	}
 	out.Findings = (&Basis{}).Settle(out.Findings) // two refs may bring one commit
 	return out, scanner.Err()

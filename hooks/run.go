@@ -54,6 +54,11 @@ func (r *Runner) PreCommit(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	out := &Outcome{Report: *report}
+	open, err := unsettled(ctx, r.Repo)
+	if err != nil {
+		return nil, err
+	}
+	out.Findings = append(out.Findings, open...)
 	basis, err := j.Basis()
 	if err != nil {
 		return nil, err

@@ -1,0 +1,476 @@
+package commands
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
+)
+
+// The commands that bring a key from a vault elsewhere and put it there. They
+// come from git's configuration alone, never from a file that is cloned.
+const (
+	pullConfig = "muxi-secrets.keyPullCommand"
+	pushConfig = "muxi-secrets.keyPushCommand"
+)
+
+// maxKeyInput bounds what is read as a key or a sealed one, in bytes.
+const maxKeyInput = 1 << 20
+
+func (r *runner) keyCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "key",
+		Usage:     "hand a key on, take one in, or keep it in a vault elsewhere",
+		UsageText: "export|import|fingerprint|pull|push",
+		Description: `   git muxi-secrets key export --passphrase > key.age
+   git muxi-secrets key import key.age`,
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return usage("'key' is followed by export, import, fingerprint, pull or push").hint("see '%s key -h'", program)
+			}
+			return unknownCommand(c.Command.Subcommands, program+" key", c.Args().First())
+		},
+		Subcommands: []*cli.Command{
+			{
+				Name:      "export",
+				Usage:     "print the key, sealed for people or with a passphrase",
+				UsageText: "--to RECIPIENT|FILE... | --passphrase",
+				Description: `   git muxi-secrets key export --to ~/keys/bob.pub
+   git muxi-secrets key export --passphrase
+
+What it prints is an armored age file of some lines, fit for chat, mail or a QR
+code; 'key import' takes it in, and so does 'age -d'. Tell the passphrase another
+way.`,
+				Flags: []cli.Flag{
+					&cli.StringSliceFlag{Name: "to", Usage: "seal it for `RECIPIENT`, or for those in a file; may be given more than once"},
+					&cli.BoolFlag{Name: "passphrase", Usage: "seal it with a passphrase, which is asked for"},
+				},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					return s.keyExport(ctx, c.StringSlice("to"), c.Bool("passphrase"))
+				}),
+			},
+			{
+				Name:      "import",
+				Usage:     "take a key in, if it opens the vault",
+				UsageText: "[FILE | -] [--identity FILE]...",
+				Description: `   git muxi-secrets key import key.age
+   printf %s "$FORMATION_KEY" | git muxi-secrets key import -
+
+A sealed key (from 'key export' or age) opens with your identities or its
+passphrase; a plain one is taken as it is. Without FILE it is asked for. A key
+that is there already is kept for older commits. None is ever made.`,
+				Flags: []cli.Flag{
+					&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "the `FILE` of an age or SSH private key; may be given more than once"},
+				},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if c.NArg() > 1 {
+						return usage("'key import' takes one FILE, and never a key as an argument (not repeated here)").hint("see '%s -h'", c.Command.HelpName)
+					}
+					return s.keyImport(ctx, c.Args().First(), c.StringSlice("identity"))
+				}),
+			},
+			{
+				Name:        "fingerprint",
+				Usage:       "print what names the key and does not help to find it",
+				UsageText:   "[--all]",
+				Description: "   git muxi-secrets key fingerprint",
+				Flags:       []cli.Flag{allFlag()},
+				Action: r.action(func(_ context.Context, s *session, c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					return s.each(s.keyFingerprint)
+				}),
+			},
+			{
+				Name:      "pull",
+				Usage:     "get the key from where 'git config " + pullConfig + "' says",
+				UsageText: "[--all]",
+				Description: `   git config muxi-secrets.keyPullCommand 'op read op://team/{name}/key'
+   git muxi-secrets key pull
+
+The command prints the key. {formation} is the formation's path from the top of
+the repository, {name} its folder's name, both quoted for the shell.`,
+				Flags: []cli.Flag{allFlag()},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					return s.each(func(f *formation.Formation) error { return s.keyPull(ctx, f) })
+				}),
+			},
+			{
+				Name:      "push",
+				Usage:     "give the key to what 'git config " + pushConfig + "' says",
+				UsageText: "[--all]",
+				Description: `   git config muxi-secrets.keyPushCommand 'pass insert -m -f team/{name}'
+   git muxi-secrets key push
+
+The command reads the key from standard input.`,
+				Flags: []cli.Flag{allFlag()},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					return s.each(func(f *formation.Formation) error { return s.keyPush(ctx, f) })
+				}),
+			},
+		},
+	}
+}
+
+func (s *session) keyExport(ctx context.Context, to []string, passphrase bool) error {
+	if (len(to) > 0) == passphrase {
+		return usage("'key export' needs --to RECIPIENT or --passphrase, and one of them only").
+			hint("a key is never printed in the clear; the team's way is '%s share add'", program)
+	}
+	var recipients []*crypto.Recipient
+	for _, arg := range to {
+		people, err := s.peopleIn(arg)
+		if err != nil {
+			return err
+		}
+		for _, p := range people {
+			recipients = append(recipients, p.recipient)
+		}
+	}
+	f, err := s.formation()
+	if err != nil {
+		return err
+	}
+	content, _, err := f.ReadKeyFile()
+	if err != nil {
+		return err
+	}
+	var sealed []byte
+	if passphrase {
+		words, err := s.newPassphrase(ctx)
+		if err != nil {
+			return err
+		}
+		if sealed, err = crypto.WrapWithPassphrase(content, words); err != nil {
+			return failed(err, "cannot seal the key: %v", err)
+		}
+	} else if sealed, err = crypto.Wrap(content, recipients, s.talk(ctx)); err != nil {
+		return s.explainWrap(err, &formation.People{})
+	}
+	if _, err := s.Out.Write(sealed); err != nil {
+		return err
+	}
+	s.hint("'%s key import FILE' takes it in, in a clone of this repository", program)
+	return nil
+}
+
+// newPassphrase asks for a passphrase, twice.
+func (s *session) newPassphrase(ctx context.Context) ([]byte, error) {
+	terminal, err := s.openTerminal("without one, seal the key for a person: '%s key export --to RECIPIENT'", program)
+	if err != nil {
+		return nil, err
+	}
+	defer terminal.Close()
+	first, err := terminal.Ask(ctx, "New passphrase (hidden): ", tty.Options{Hidden: true})
+	if err != nil {
+		return nil, err
+	}
+	if len([]rune(first)) < 8 {
+		return nil, usage("a passphrase has at least 8 characters; nothing was printed").hint("four random words are a good one")
+	}
+	second, err := terminal.Ask(ctx, "The same again (hidden): ", tty.Options{Hidden: true, Last: true})
+	if err != nil {
+		return nil, err
+	}
+	if first != second {
+		return nil, usage("the two passphrases differ; nothing was printed").hint("try again")
+	}
+	return []byte(first), nil
+}
+
+func (s *session) keyImport(ctx context.Context, from string, identities []string) error {
+	f, err := s.formation()
+	if err != nil {
+		return err
+	}
+	content, err := s.keyInput(ctx, from)
+	if err != nil {
+		return err
+	}
+	return s.importKey(ctx, f, content, identities)
+}
+
+// keyInput reads a key or a sealed one from where a person says.
+func (s *session) keyInput(ctx context.Context, from string) ([]byte, error) {
+	switch from {
+	case "-":
+		content, err := readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		return content, nil
+	case "":
+		terminal, err := s.openTerminal("give the key as a file, or on standard input: '%s key import -'", program)
+		if err != nil {
+			return nil, err
+		}
+		defer terminal.Close()
+		answer, err := terminal.Ask(ctx, "Key (hidden): ", tty.Options{Hidden: true, Last: true})
+		return []byte(answer), err
+	}
+	path := s.at(s.home(from))
+	content, err := readSmall(path, maxKeyInput)
+	if err != nil {
+		return nil, usage("cannot read the key from that file (its name is not repeated here): %s", (&formation.FileError{Err: err}).Cause()).
+			hint("a key is never an argument: give the file that holds it, or '-' for standard input")
+	}
+	return content, nil
+}
+
+// importKey takes in what holds a key: the key, or a sealed one.
+func (s *session) importKey(ctx context.Context, f *formation.Formation, content []byte, identities []string) error {
+	if len(content) > maxKeyInput {
+		return usage("that is longer than any key; nothing was changed")
+	}
+	if len(bytes.TrimSpace(content)) == 0 {
+		return usage("there is no key in what was given: it is empty; nothing was changed").
+			hint("in CI: is the variable that holds the key set for this job?")
+	}
+	if format, err := crypto.Detect(content); err == nil && format == crypto.Age {
+		opened, err := s.openSealedKey(ctx, f, content, identities)
+		if err != nil {
+			return err
+		}
+		content = opened
+	}
+	key, err := crypto.ParseKey(content)
+	if err != nil {
+		return (usage("what was given is no key: %v; nothing was changed", err)).
+			hint("a Fernet key has 44 characters, an age key starts with AGE-SECRET-KEY-")
+	}
+	took, err := s.takeKey(ctx, f, key.File())
+	if err != nil {
+		return err
+	}
+	if took == keySame {
+		s.say("%s has that key already", s.name(f))
+	} else {
+		s.say("Imported the %s of %s", keyNow(key), s.name(f))
+	}
+	return nil
+}
+
+// openSealedKey opens what 'key export' or age made.
+func (s *session) openSealedKey(ctx context.Context, f *formation.Formation, sealed []byte, files []string) ([]byte, error) {
+	if crypto.NeedsPassphrase(sealed) {
+		terminal, err := s.openTerminal("this key is sealed with a passphrase, which is asked for on a terminal")
+		if err != nil {
+			return nil, err
+		}
+		defer terminal.Close()
+		words, err := terminal.Ask(ctx, "Passphrase of the key (hidden): ", tty.Options{Hidden: true, Last: true})
+		if err != nil {
+			return nil, err
+		}
+		content, err := crypto.UnwrapWithPassphrase(sealed, []byte(words))
+		if err != nil {
+			return nil, s.explainSealedKey(err, nil)
+		}
+		return content, nil
+	}
+	have, err := s.identities(ctx, files)
+	if err != nil {
+		return nil, err
+	}
+	content, _, err := s.unwrap(ctx, sealed, have)
+	if err != nil {
+		return nil, s.explainSealedKey(err, have)
+	}
+	return content, nil
+}
+
+func (s *session) explainSealedKey(err error, have *identities) error {
+	e := &Error{Code: exitNoKey, Err: err}
+	switch crypto.ReasonOf(err) {
+	case crypto.WrongPassphrase:
+		return e.line("that is not the passphrase of this key, or the key was damaged on its way; nothing was changed").hint("try again")
+	case crypto.NoIdentity:
+		e.line("the key is sealed for somebody else: none of your keys opens it; nothing was changed")
+		for _, identity := range sources(have.list) {
+			e.line("tried %s", s.show(identity))
+		}
+		return e.hint("name yours with --identity FILE, or send whoever made it your public key")
+	case crypto.NeedsPerson:
+		return e.line("the key opens only with something that asks for a passphrase, and there is no terminal to ask on").
+			hint("run it on a terminal, or name a key without a passphrase with --identity FILE")
+	}
+	if own := s.explain(err); own.Code == exitInterrupted || own.Code == exitUsage {
+		return own
+	}
+	return e.line("cannot open the sealed key: %v; nothing was changed", err).hint("was all of it copied, from the BEGIN line to the END line?")
+}
+
+func (s *session) keyFingerprint(f *formation.Formation) error {
+	key, err := f.ReadKey()
+	if err != nil {
+		return err
+	}
+	if s.all {
+		fmt.Fprintf(s.Out, "%s  %s\n", key.Fingerprint(), sanitize(s.name(f)))
+		return nil
+	}
+	fmt.Fprintln(s.Out, key.Fingerprint())
+	return nil
+}
+
+func (s *session) keyPull(ctx context.Context, f *formation.Formation) error {
+	var out bytes.Buffer
+	limited := &limitedWriter{&out, maxKeyInput}
+	if err := s.keyCommandRun(ctx, f, pullConfig, strings.NewReader(""), limited); err != nil {
+		return err
+	}
+	if len(bytes.TrimSpace(out.Bytes())) == 0 {
+		return failed(nil, "the command of 'git config %s' printed nothing; nothing was changed", pullConfig).
+			hint("run it by hand: it should print the key on standard output")
+	}
+	return s.importKey(ctx, f, out.Bytes(), nil)
+}
+
+func (s *session) keyPush(ctx context.Context, f *formation.Formation) error {
+	content, key, err := f.ReadKeyFile()
+	if err != nil {
+		return err
+	}
+	// A key that does not open the vault would overwrite one that does.
+	if _, err := f.Open(); err != nil {
+		return err
+	}
+	if err := s.keyCommandRun(ctx, f, pushConfig, bytes.NewReader(content), io.Discard); err != nil {
+		return err
+	}
+	s.say("Pushed the %s of %s", keyNow(key), s.name(f))
+	return nil
+}
+
+// keyCommandRun runs a command of git's configuration in the repository's top
+// folder. The key goes through its standard streams, nothing else.
+func (s *session) keyCommandRun(ctx context.Context, f *formation.Formation, config string, in io.Reader, out io.Writer) error {
+	repo, err := s.needRepository()
+	if err != nil {
+		return err
+	}
+	command, ok, err := repo.Config(ctx, config)
+	if err != nil {
+		return err
+	}
+	if !ok || strings.TrimSpace(command) == "" {
+		example := "op read op://team/{name}/key"
+		if config == pushConfig {
+			example = "pass insert -m -f team/{name}"
+		}
+		return usage("no command is configured: 'git config %s' is not set", config).
+			hint("set it, for example: git config %s '%s'", config, example).
+			hint("docs/keys.md has one for 1Password, AWS, HashiCorp Vault, Bitwarden, pass, GitHub and GitLab")
+	}
+	layout := repo.Layout()
+	dir := layout.Top
+	if dir == "" {
+		dir = f.Dir
+	}
+	shell, err := exec.LookPath("sh")
+	if err != nil {
+		return failed(err, "there is no 'sh' on PATH to run the command of 'git config %s' with", config).hint("Git for Windows brings one along: run this in Git Bash")
+	}
+	run := exec.CommandContext(ctx, shell, "-c", expandCommand(command, hooks.Label(layout.Top, realDir(f.Dir)), filepath.Base(realDir(f.Dir))))
+	run.Dir, run.Stdin, run.Stdout, run.Stderr = dir, in, out, s.Err
+	if err := run.Run(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return failed(err, "the command of 'git config %s' failed: %v; nothing was changed", config, exitText(err)).
+			hint("run it by hand to see why: sh -c \"$(git config %s)\"", config)
+	}
+	return nil
+}
+
+// exitText is an error of a process without what it may have printed.
+func exitText(err error) string {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ProcessState.String()
+	}
+	return err.Error()
+}
+
+func realDir(dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		return real
+	}
+	return dir
+}
+
+// expandCommand fills in a command's {formation} and {name}, quoted for a
+// POSIX shell: a folder's name comes with whatever is cloned, and must be one
+// word of the command wherever the placeholder stands, in quotes too.
+func expandCommand(command, path, name string) string {
+	var b strings.Builder
+	quoted := byte(0)
+	for i := 0; i < len(command); i++ {
+		rest := command[i:]
+		switch c := command[i]; {
+		case strings.HasPrefix(rest, "{formation}"):
+			b.WriteString(quoteWithin(quoted, path))
+			i += len("{formation}") - 1
+			continue
+		case strings.HasPrefix(rest, "{name}"):
+			b.WriteString(quoteWithin(quoted, name))
+			i += len("{name}") - 1
+			continue
+		case c == '\\' && quoted != '\'' && i+1 < len(command):
+			b.WriteByte(c)
+			i++
+		case (c == '\'' || c == '"') && quoted == 0:
+			quoted = c
+		case c == quoted:
+			quoted = 0
+		}
+		b.WriteByte(command[i])
+	}
+	return b.String()
+}
+
+// quoteWithin spells text so that a POSIX shell takes it literally: outside of
+// quotes, or in those that are open.
+func quoteWithin(open byte, text string) string {
+	switch open {
+	case '\'':
+		return strings.ReplaceAll(text, "'", `'\''`)
+	case '"':
+		return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(text)
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// limitedWriter refuses what is longer than any key.
+type limitedWriter struct {
+	w    *bytes.Buffer
+	left int
+}
+
+func (l *limitedWriter) Write(b []byte) (int, error) {
+	if l.left -= len(b); l.left < 0 {
+		return 0, errors.New("the command prints more than any key has")
+	}
+	return l.w.Write(b)
+}

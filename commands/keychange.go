@@ -1,0 +1,199 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+// keyring holds the keys that this repository's formations had before.
+func (s *session) keyring() formation.Keyring {
+	if layout, ok := s.where(); ok {
+		return formation.Keyring{Dir: filepath.Join(layout.CommonDir, "muxi-secrets", "keys")}
+	}
+	return formation.Keyring{}
+}
+
+// journalPath is where a change of several files that belong together is noted
+// until it is done.
+func (s *session) journalPath(f *formation.Formation) string { return s.statePath(f, "journal") }
+
+// finish completes what a killed command began on f. Another process that is at
+// it just now completes it itself.
+func (s *session) finish(f *formation.Formation) error {
+	journal := s.journalPath(f)
+	if there, err := fileExists(journal); err != nil || !there {
+		return nil
+	}
+	lock, err := formation.AcquireLock(context.Background(), s.lockPath(f), s.doing, 0)
+	var locked *formation.LockedError
+	if errors.As(err, &locked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	done, err := formation.Replay(journal, s.Files)
+	if done {
+		s.say("Finished a change of %s that had been interrupted", s.name(f))
+	}
+	var overrun *formation.OverrunError
+	if errors.As(err, &overrun) {
+		s.warn("a change of %s had been interrupted, and its files were changed since: left as they are (old and new key are kept in %s)", s.name(f), s.show(s.keyring().Dir))
+		return nil
+	}
+	return err
+}
+
+// keyChange is a formation whose key, or the people it is wrapped for, change.
+// Everything goes into one batch that is finished even after a kill.
+type keyChange struct {
+	*writing
+	people  *formation.People
+	had     bool   // .age-recipients is there
+	keyFile []byte // the bytes that .key is to have
+	sealed  bool   // the key, and with it the vault, is another one
+}
+
+// openKeyChange locks and opens a formation for a change of its key. retired
+// says that a vault which only a retired key opens is welcome, too.
+func (s *session) openKeyChange(ctx context.Context, f *formation.Formation, retired, sharing bool) (*keyChange, error) {
+	if _, err := f.ReadKey(); err != nil {
+		return nil, err
+	}
+	c := &keyChange{}
+	w, err := s.lockToWrite(ctx, f, func(w *writing) error {
+		w.sharing = sharing
+		content, key, err := f.ReadKeyFile()
+		if err != nil {
+			return err
+		}
+		c.keyFile = content
+		w.Opened, err = f.Open()
+		if retired && crypto.ReasonOf(err) == crypto.WrongKey {
+			w.Opened, err = s.openRetired(f, key, err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.writing = w
+	if c.people, c.had, err = f.ReadPeople(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// openRetired opens with a retired key what the current one does not open.
+func (s *session) openRetired(f *formation.Formation, current *crypto.Key, because error) (*formation.Opened, error) {
+	sealed, ok, err := f.ReadSealed()
+	if err != nil || !ok {
+		return nil, because
+	}
+	ring := s.keyring().Keys()
+	if len(ring) == 0 {
+		return nil, because
+	}
+	vault, _, err := formation.OpenSealed(sealed, ring...)
+	if err != nil {
+		return nil, because
+	}
+	return &formation.Opened{Formation: f, Key: current, Vault: vault, Sealed: true}, nil
+}
+
+// newKey has the formation go over to another key: the old one is retired, the
+// vault sealed again. format may be another one than before.
+func (c *keyChange) newKey(format crypto.Format) error {
+	key, err := crypto.GenerateKey(format)
+	if err != nil {
+		return err
+	}
+	return c.useKey(key, key.File())
+}
+
+func (c *keyChange) useKey(key *crypto.Key, file []byte) error {
+	// Both keys are safe before anything is sealed with the new one.
+	if err := c.s.keyring().Add(c.batch, c.Key); err != nil {
+		return err
+	}
+	c.Key, c.keyFile, c.sealed = key, file, true
+	return nil
+}
+
+// put prepares people's files, the vault and the key, in this order, and
+// commits.
+func (c *keyChange) put(talk *crypto.Talk) error {
+	if err := c.putPeople(talk); err != nil {
+		return err
+	}
+	if c.sealed && c.Sealed {
+		sealed, err := c.Key.Seal(c.Vault.Encode())
+		if err != nil {
+			return failed(err, "cannot seal '%s': %v", c.s.show(c.Path(formation.VaultFile)), err)
+		}
+		if err := c.batch.Replace(c.Path(formation.VaultFile), sealed, 0o600); err != nil {
+			return err
+		}
+	}
+	if c.sealed {
+		if err := c.batch.Replace(c.Path(formation.KeyFile), c.keyFile, 0o600); err != nil {
+			return err
+		}
+	}
+	c.batch.Journal(c.s.journalPath(c.Formation))
+	return c.commit()
+}
+
+// putPeople prepares .age-recipients and .key.age.
+func (c *keyChange) putPeople(talk *crypto.Talk) error {
+	list, wrapped := c.Path(formation.RecipientsFile), c.Path(formation.WrappedKeyFile)
+	if !c.had && len(c.people.All()) == 0 {
+		return nil // nobody shares it
+	}
+	content := c.people.Encode()
+	if old, err := os.ReadFile(list); err != nil || string(old) != string(content) {
+		if err := c.batch.Replace(list, content, formation.ModeOf(list, 0o644)); err != nil {
+			return err
+		}
+	}
+	recipients := c.people.Recipients()
+	if len(recipients) == 0 {
+		c.batch.Remove(wrapped)
+		return nil
+	}
+	sealed, err := crypto.Wrap(c.keyFile, recipients, talk)
+	if err != nil {
+		return c.s.explainWrap(err, c.people)
+	}
+	return c.batch.Replace(wrapped, sealed, formation.ModeOf(wrapped, 0o644))
+}
+
+// explainWrap says why a key cannot be wrapped for its people.
+func (s *session) explainWrap(err error, people *formation.People) error {
+	var mixed *crypto.MixedRecipientsError
+	if errors.As(err, &mixed) {
+		return refuse("post-quantum and classic recipients cannot share one file: %s, %s", plural(mixed.PostQuantum, "post-quantum recipient"), plural(mixed.Classic, "classic one")).
+			hint("age refuses that mix, since one classic recipient undoes what the others give").
+			hint("have everybody use one kind: 'age-keygen -pq' makes a post-quantum key, 'age-keygen' a classic one").
+			hint("nothing was changed")
+	}
+	return failed(err, "cannot wrap the key for %s: %v", plural(len(people.All()), "recipient"), err).
+		hint("a recipient of the form age1NAME1... needs the program age-plugin-NAME on PATH")
+}
+
+// keyNow is how a message names a key.
+func keyNow(key *crypto.Key) string {
+	return fmt.Sprintf("%s key %s", key.Format(), key.Fingerprint()[:16])
+}
+
+// list puts words in a row.
+func list(words []string) string { return strings.Join(words, ", ") }

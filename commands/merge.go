@@ -1,0 +1,173 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"path"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
+)
+
+// What a merge driver tells git by its exit code (gitattributes(5)).
+const (
+	driverMerged   = 0
+	driverConflict = 1
+	driverFailed   = 129 // git 2.39 takes it for a conflict; newer git stops
+)
+
+// mergeCommands are the drivers that git calls, one for each kind of file.
+func (r *runner) mergeCommands() []*cli.Command {
+	driver := func(name, usage string, run func(*session, context.Context, hooks.Sides) error) *cli.Command {
+		return &cli.Command{
+			Name:        name,
+			Usage:       usage,
+			UsageText:   "BASE OURS THEIRS MARKER-SIZE PATH",
+			Description: "   git muxi-secrets " + name + " %O %A %B %L %P",
+			Hidden:      true,
+			Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+				if c.NArg() != 5 {
+					s.explain(usageOfDriver(name)).print(s.Err)
+					return exitCode(driverFailed)
+				}
+				a := c.Args()
+				err := run(s, ctx, hooks.Sides{Base: s.at(a.Get(0)), Ours: s.at(a.Get(1)), Theirs: s.at(a.Get(2)), MarkerSize: a.Get(3), Path: a.Get(4)})
+				if _, said := err.(exitCode); err == nil || said {
+					return err
+				}
+				s.explain(err).print(s.Err)
+				return exitCode(driverFailed)
+			}),
+		}
+	}
+	return []*cli.Command{
+		driver("merge-vault", "merge driver of git for secrets.enc", (*session).mergeVault),
+		driver("merge-template", "merge driver of git for the template", (*session).mergeTemplate),
+		driver("merge-people", "merge driver of git for .age-recipients and .key.age", (*session).mergePeople),
+	}
+}
+
+func usageOfDriver(name string) error {
+	return usage("git calls '%s' with five arguments: %%O %%A %%B %%L %%P", name).
+		hint("'%s sync' writes the drivers into git's configuration as they should be", program)
+}
+
+// merger is the work of the merge drivers in this repository.
+func (s *session) merger(ctx context.Context) (*hooks.Merger, error) {
+	repo, err := s.needRepository() // which starts nothing yet
+	if err != nil {
+		return nil, err
+	}
+	return &hooks.Merger{Layout: repo.Layout(), Repo: s.repository, Keys: s.keys(ctx, repo), Files: s.Files, Environ: s.Environ()}, nil
+}
+
+// keys finds keys for versions of vaults; .key.age ones open with what the
+// person has, if that asks nothing.
+func (s *session) keys(ctx context.Context, repo gitutil.Repository) *hooks.Keys {
+	top := ""
+	if repo == nil {
+		top = s.start()
+	}
+	keys := hooks.NewKeys(ctx, repo, top)
+	keys.Unwrap = func(wrapped []byte) ([]byte, error) {
+		have, err := s.identities(ctx, nil)
+		if err != nil {
+			return nil, err
+		}
+		content, _, err := crypto.Unwrap(wrapped, have.list, nil)
+		return content, err
+	}
+	return keys
+}
+
+func (s *session) mergeVault(ctx context.Context, sides hooks.Sides) error {
+	m, err := s.merger(ctx)
+	if err != nil {
+		return err
+	}
+	result, state, err := m.Vault(ctx, sides)
+	if err != nil {
+		return s.explainSide(err)
+	}
+	if result.Elsewhere && result.Same == nil {
+		s.hint("%s is sealed with a key that is not its .key here: '%s unlock' gets it", showPath(sides.Path), program)
+	}
+	if state == nil {
+		if len(result.Contested) > 0 { // of an inner merge: the outer one says it again
+			return exitCode(driverConflict)
+		}
+		return nil
+	}
+	s.contested(sides.Path, state)
+	return exitCode(driverConflict)
+}
+
+// contested says which names wait to be settled, and how that is done.
+func (s *session) contested(path string, state *hooks.MergeState) {
+	e := refuse("conflict in %s: both sides changed %s", showPath(path), list(state.Open()))
+	for _, c := range state.Contested {
+		if !c.Settled {
+			e.line("%s: %s by ours, %s by theirs", c.Name, c.Ours, c.Theirs)
+		}
+	}
+	e.hint("all else is merged; for each: '%s resolve NAME --ours', '--theirs', or '--stdin' for another value", program)
+	e.print(s.Err)
+}
+
+// explainSide says why a side of a merge does not open.
+func (s *session) explainSide(err error) error {
+	var side *hooks.SideError
+	if !errors.As(err, &side) {
+		return err
+	}
+	whose := map[string]string{"base": "what both sides came from", "ours": "our side", "theirs": "their side"}[side.Side]
+	e := &Error{Code: exitNoKey, Err: err}
+	e.line("cannot merge %s: %s does not open: %v", showPath(side.Path), whose, sideCause(side))
+	if reason := crypto.ReasonOf(err); reason != "" && reason != crypto.WrongKey {
+		return e.hint("that version is damaged: take the other one whole ('git checkout --ours' or '--theirs'), or 'git merge --abort'")
+	}
+	return e.hint("its key is not here: get it with '%s unlock' or '%s key import FILE', then '%s resolve' merges", program, program, program).
+		hint("or go back: 'git merge --abort'")
+}
+
+func sideCause(side *hooks.SideError) error {
+	var missing *formation.NoKeyError
+	if errors.As(side, &missing) {
+		return errors.New("there is no key for it here")
+	}
+	var vault *formation.VaultError
+	if errors.As(side, &vault) {
+		return vault.Err
+	}
+	return side.Err
+}
+
+func (s *session) mergeTemplate(ctx context.Context, sides hooks.Sides) error {
+	m, err := s.merger(ctx)
+	if err != nil {
+		return err
+	}
+	return m.Template(sides)
+}
+
+func (s *session) mergePeople(ctx context.Context, sides hooks.Sides) error {
+	m, err := s.merger(ctx)
+	if err != nil {
+		return err
+	}
+	if path.Base(sides.Path) != formation.WrappedKeyFile {
+		return m.People(sides)
+	}
+	ok, err := m.WrappedKey(ctx, sides)
+	if err != nil || ok {
+		return err
+	}
+	refuse("conflict in %s: both sides wrapped the key", showPath(sides.Path)).
+		hint("when the rest is merged: '%s -C %s share wrap' wraps it for everybody, and settles this", program, quote(path.Dir(sides.Path))).
+		print(s.Err)
+	return exitCode(driverConflict)
+}

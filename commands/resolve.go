@@ -1,0 +1,274 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
+)
+
+type resolveOptions struct {
+	name         string // "" merges again, and says what is left
+	ours, theirs bool
+	stdin        bool
+}
+
+func (r *runner) resolveCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "resolve",
+		Usage:     "settle a secret that both sides of a merge changed",
+		UsageText: "NAME --ours|--theirs|--stdin",
+		Description: `   git muxi-secrets resolve OPENAI_API_KEY --theirs
+
+Ours and theirs are what git means by them. Once no name is left, secrets.enc and
+the template are staged, and 'git commit' (or 'git rebase --continue') goes on.
+Without NAME it merges again, by name, a vault that could not be merged: for want
+of a key, or because git did it line by line.`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "ours", Usage: "keep what our side has"},
+			&cli.BoolFlag{Name: "theirs", Usage: "take what their side has; it may mean that the secret goes"},
+			&cli.BoolFlag{Name: "stdin", Usage: "read another value from standard input; one newline at its end is taken off"},
+		},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			o := resolveOptions{ours: c.Bool("ours"), theirs: c.Bool("theirs"), stdin: c.Bool("stdin")}
+			ways := 0
+			for _, way := range []bool{o.ours, o.theirs, o.stdin} {
+				if way {
+					ways++
+				}
+			}
+			if c.Args().Present() {
+				name, err := oneName(c)
+				if err != nil {
+					return err
+				}
+				o.name = name
+			}
+			if ways > 1 || (ways == 1) != (o.name != "") {
+				return usage("'resolve' takes a NAME, and one of --ours, --theirs and --stdin").hint("see '%s -h'", c.Command.HelpName)
+			}
+			return s.resolve(ctx, o)
+		}),
+	}
+}
+
+func (s *session) resolve(ctx context.Context, o resolveOptions) error {
+	f, err := s.formation()
+	if err != nil {
+		return err
+	}
+	repo, err := s.needRepository()
+	if err != nil {
+		return err
+	}
+	layout := repo.Layout()
+	if layout.Top == "" {
+		return refuse("there is no work tree here, and so no merge")
+	}
+	vaultPath := s.vaultPath(layout, f)
+	value := ""
+	if o.stdin {
+		if value, err = s.addValue(ctx, addOptions{stdin: true}, o.name); err != nil {
+			return err
+		}
+		if err := checkValue(value); err != nil {
+			return err
+		}
+	}
+	lock, err := s.lock(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	state, conflict, err := s.mergeAt(ctx, repo, vaultPath)
+	if err != nil {
+		return err
+	}
+	if state == nil && conflict == nil {
+		return refuse("there is no conflict in %s", s.show(f.Path(formation.VaultFile))).
+			hint("names are settled while a merge, rebase, cherry-pick or stash has left %s open", formation.VaultFile)
+	}
+	m, err := s.merger(ctx)
+	if err != nil {
+		return err
+	}
+	if state == nil {
+		state = hooks.NewMergeState(layout, vaultPath)
+		state.Failed = true
+		if err := s.stagesOf(ctx, repo, conflict, state); err != nil {
+			return err
+		}
+		if head, ok, err := repo.Head(ctx); err == nil && ok {
+			state.Head = head
+		}
+	}
+	result, err := m.MergeSealed(ctx, vaultPath, state.BaseFile, state.OursFile, state.TheirsFile)
+	if err != nil {
+		return s.explainSide(err)
+	}
+	again := state.Failed
+	if again {
+		state.Failed = false
+		state.Contested = nil
+		for _, c := range result.Contested {
+			state.Contested = append(state.Contested, hooks.Contested{Name: c.Name, Ours: c.Ours, Theirs: c.Theirs})
+		}
+	}
+	name := ""
+	if o.name != "" {
+		if name, err = s.contestedName(state, o.name); err != nil {
+			return err
+		}
+	}
+	if name != "" && !again && len(state.Open()) == 0 && conflict == nil {
+		s.say("%s is settled already; nothing changed", name)
+		return nil
+	}
+
+	w := &writing{s: s, ctx: ctx, batch: s.Files.BatchIn(f.Dir), merge: state}
+	defer w.batch.Discard()
+	if w.Opened, err = s.openMerged(f, state, result); err != nil {
+		return err
+	}
+	switch {
+	case o.ours:
+		w.Vault.Take(name, result.Side(false))
+	case o.theirs:
+		w.Vault.Take(name, result.Side(true))
+	case o.stdin:
+		w.Vault.Set(name, value)
+	}
+	if name != "" {
+		state.Settle(name)
+	}
+	if _, err := w.save(); err != nil {
+		return err
+	}
+	if name != "" {
+		s.say("Settled %s in %s", name, s.name(f))
+	}
+	if left := state.Open(); len(left) > 0 {
+		if name == "" {
+			s.contested(vaultPath, state)
+			return exitCode(exitNo)
+		}
+		s.hint("still to settle: %s", list(left))
+		return nil
+	}
+	if err := s.stageMerged(ctx, repo, f, vaultPath); err != nil {
+		return err
+	}
+	s.say("Nothing is left to settle in %s: staged %s and %s", s.name(f), formation.VaultFile, formation.TemplateFile)
+	return nil
+}
+
+// mergeAt is what is known of a merge of a vault: the note, where it is still
+// one, and the stages of the index.
+func (s *session) mergeAt(ctx context.Context, repo gitutil.Repository, vaultPath string) (*hooks.MergeState, *gitutil.Conflict, error) {
+	state, err := hooks.ReadMergeState(repo.Layout(), vaultPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	conflicts, err := repo.Unmerged(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	var conflict *gitutil.Conflict
+	if i := slices.IndexFunc(conflicts, func(c gitutil.Conflict) bool { return c.Path == vaultPath }); i >= 0 {
+		conflict = &conflicts[i]
+	}
+	if state == nil {
+		return nil, conflict, nil
+	}
+	alive, err := state.Alive(ctx, repo)
+	if err != nil {
+		return nil, nil, err
+	}
+	if alive && conflict != nil {
+		alive = state.Sides(conflict)
+	}
+	if !alive {
+		state.Forget()
+		state = nil
+	}
+	return state, conflict, nil
+}
+
+// stagesOf reads the sides of a vault from the index.
+func (s *session) stagesOf(ctx context.Context, repo gitutil.Repository, conflict *gitutil.Conflict, state *hooks.MergeState) error {
+	for i, to := range []*[]byte{&state.BaseFile, &state.OursFile, &state.TheirsFile} {
+		id := conflict.Stages[i].ID
+		if id == "" {
+			continue
+		}
+		if err := repo.Blobs(ctx, []string{id}, func(_ string, data []byte) error {
+			*to = append([]byte(nil), data...)
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// contestedName finds the contested name that a person's spelling means.
+func (s *session) contestedName(state *hooks.MergeState, spelled string) (string, error) {
+	for _, name := range []string{spelled, formation.Normalize(spelled)} {
+		if slices.ContainsFunc(state.Contested, func(c hooks.Contested) bool { return c.Name == name }) {
+			return name, nil
+		}
+	}
+	e := refuse("%s is not contested", formation.Normalize(spelled))
+	if left := state.Open(); len(left) > 0 {
+		return "", e.hint("these are: %s", list(left))
+	}
+	return "", e.hint("no name is: 'git add' and 'git commit' conclude the merge")
+}
+
+// openMerged opens the vault of the work tree to settle names in. One that is
+// not what the merge left is begun anew from the merge.
+func (s *session) openMerged(f *formation.Formation, state *hooks.MergeState, result *hooks.VaultResult) (*formation.Opened, error) {
+	content, ok, err := f.ReadSealed()
+	if err != nil {
+		return nil, err
+	}
+	o := &formation.Opened{Formation: f, Key: result.Key, Vault: result.Vault}
+	if ok && state.WasLeftAs(content) {
+		vault, _, err := formation.OpenSealed(content, result.Key)
+		if err == nil {
+			o.Vault, o.Sealed = vault, true
+		} else if crypto.ReasonOf(err) != crypto.WrongKey {
+			return nil, &formation.VaultError{Path: f.Path(formation.VaultFile), Err: err}
+		}
+	}
+	return o, nil
+}
+
+// stageMerged stages the vault and the template of a merge that is settled.
+func (s *session) stageMerged(ctx context.Context, repo gitutil.Repository, f *formation.Formation, vaultPath string) error {
+	for _, name := range []string{formation.VaultFile, formation.TemplateFile} {
+		content, err := os.ReadFile(f.Path(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			tracked, err := repo.Tracked(ctx, []string{f.Path(name)})
+			if err != nil || !tracked[0] {
+				return err
+			}
+			content = nil
+		} else if err != nil {
+			return &formation.FileError{Op: "read", Path: f.Path(name), Err: err}
+		}
+		if err := repo.StageFile(ctx, path.Join(path.Dir(vaultPath), name), content, gitutil.ModeFile); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
+
+func (r *runner) rotateCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "rotate",
+		Usage:     "make a new key and seal the vault with it",
+		UsageText: "[--all]",
+		Description: `   git muxi-secrets rotate
+
+The old key is kept in the repository's git folder, so that older commits still
+open here; .key.age is wrapped again for everybody in .age-recipients. It asks
+nothing. What the old key opened was seen by whoever had it: change the values
+that matter where they come from, too.`,
+		Flags: []cli.Flag{allFlag()},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			return s.each(func(f *formation.Formation) error { return s.rotate(ctx, f) })
+		}),
+	}
+}
+
+func (r *runner) convertCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "convert",
+		Usage:     "change the format of a vault, and with it the key",
+		UsageText: "--to fernet|age [--all]",
+		Description: `   git muxi-secrets convert --to age
+
+Today's MUXI runtime reads only fernet. The old key is kept as by 'rotate'.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "to", Usage: "`FORMAT`: fernet or age"},
+			allFlag(),
+		},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			if err := noArguments(c); err != nil {
+				return err
+			}
+			format := crypto.Format(c.String("to"))
+			if format != crypto.Fernet && format != crypto.Age {
+				return usage("--to is 'fernet' or 'age'").hint("see '%s -h'", c.Command.HelpName)
+			}
+			return s.each(func(f *formation.Formation) error { return s.convert(ctx, f, format) })
+		}),
+	}
+}
+
+// each runs a command on one formation or, with --all, on every one: what works
+// is done, and the exit code is the worst.
+func (s *session) each(run func(*formation.Formation) error) error {
+	formations, err := s.formations()
+	if err != nil {
+		return err
+	}
+	if !s.all {
+		return run(formations[0])
+	}
+	code := exitDone
+	for _, f := range formations {
+		if err := run(f); err != nil {
+			e := s.explain(err)
+			if e.Code == exitInterrupted {
+				return err
+			}
+			e.Lines[0] = s.name(f) + ": " + e.Lines[0]
+			code = max(code, e.print(s.Err))
+		}
+	}
+	if code != exitDone {
+		return exitCode(code)
+	}
+	return nil
+}
+
+func (s *session) rotate(ctx context.Context, f *formation.Formation) error {
+	c, err := s.openKeyChange(ctx, f, true, false)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	old := c.Key
+	if err := c.newKey(old.Format()); err != nil {
+		return err
+	}
+	if err := c.put(s.talk(ctx)); err != nil {
+		return err
+	}
+	s.say("Rotated the key of %s: %s is now %s", s.name(f), keyNow(old), keyNow(c.Key))
+	s.sayKeySpread(c)
+	return nil
+}
+
+// sayKeySpread says how a new key reaches the others.
+func (s *session) sayKeySpread(c *keyChange) {
+	if n := len(c.people.All()); n > 0 {
+		s.hint("commit %s and %s; the others then run '%s unlock'", s.show(c.Path(formation.VaultFile)), s.show(c.Path(formation.WrappedKeyFile)), program)
+		return
+	}
+	s.hint("commit %s, and give the new key to whoever needs it: '%s key export -h'", s.show(c.Path(formation.VaultFile)), program)
+}
+
+func (s *session) convert(ctx context.Context, f *formation.Formation, format crypto.Format) error {
+	c, err := s.openKeyChange(ctx, f, true, false)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if c.Key.Format() == format {
+		s.say("%s is %s already; nothing changed", s.name(f), format)
+		return nil
+	}
+	if err := c.newKey(format); err != nil {
+		return err
+	}
+	if err := c.put(s.talk(ctx)); err != nil {
+		return err
+	}
+	s.say("Converted %s to %s, with a new key: %s", s.name(f), format, keyNow(c.Key))
+	if format == crypto.Age {
+		s.warn("today's MUXI runtime reads only fernet; '%s convert --to fernet' goes back", program)
+	}
+	s.sayKeySpread(c)
+	return nil
+}

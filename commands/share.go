@@ -1,0 +1,467 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
+)
+
+func (r *runner) shareCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "share",
+		Usage:     "share the key with people, by their age or SSH public keys",
+		UsageText: "add|remove|list|wrap",
+		Description: `   git muxi-secrets share add ~/keys/bob.pub
+
+.key.age is the key, wrapped for everybody in .age-recipients; both are
+committed. Bob then runs 'git muxi-secrets unlock'.`,
+		Action: func(c *cli.Context) error {
+			if !c.Args().Present() {
+				return usage("'share' is followed by add, remove, list or wrap").hint("see '%s share -h'", program)
+			}
+			return unknownCommand(c.Command.Subcommands, program+" share", c.Args().First())
+		},
+		Subcommands: []*cli.Command{
+			{
+				Name:      "add",
+				Usage:     "wrap the key for one more person",
+				UsageText: "RECIPIENT|FILE... [--name WHO] [--all]",
+				Description: `   git muxi-secrets share add ~/keys/bob.pub
+   git muxi-secrets share add age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kudh39hgs --name Bob
+
+RECIPIENT is an age, ssh-ed25519 or ssh-rsa public key, or that of an age plugin;
+FILE holds such keys, a line each, with '# NAME' above.`,
+				Flags: []cli.Flag{
+					&cli.StringFlag{Name: "name", Usage: "`WHO` this is; an SSH key's comment otherwise"},
+					allFlag(),
+				},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if !c.Args().Present() {
+						return usage("RECIPIENT or FILE is missing").hint("see '%s -h'", c.Command.HelpName)
+					}
+					people, err := s.newPeople(c.Args().Slice(), c.String("name"))
+					if err != nil {
+						return err
+					}
+					return s.each(func(f *formation.Formation) error { return s.shareAdd(ctx, f, people) })
+				}),
+			},
+			{
+				Name:      "remove",
+				Usage:     "lock a person out: a new key, wrapped for those who stay",
+				UsageText: "WHO|RECIPIENT|FILE... [--all]",
+				Description: `   git muxi-secrets share remove Bob
+
+What Bob could open he has seen: the names are listed, and 'status' keeps saying
+so until each value has changed.`,
+				Flags: []cli.Flag{allFlag()},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if !c.Args().Present() {
+						return usage("WHO is missing").hint("'%s share list' names them", program)
+					}
+					return s.each(func(f *formation.Formation) error { return s.shareRemove(ctx, f, c.Args().Slice()) })
+				}),
+			},
+			{
+				Name:        "list",
+				Usage:       "list the people the key is shared with",
+				UsageText:   "[--json] [--all]",
+				Description: "   git muxi-secrets share list",
+				Flags:       []cli.Flag{jsonFlag(), allFlag()},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					return s.shareList(c.Bool("json"))
+				}),
+			},
+			{
+				Name:      "wrap",
+				Usage:     "wrap the key again, for the people in .age-recipients as it is now",
+				UsageText: "[--all]",
+				Description: `   git muxi-secrets share wrap
+
+After .age-recipients was changed by hand, or a merge left .key.age behind.`,
+				Flags: []cli.Flag{allFlag()},
+				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+					if err := noArguments(c); err != nil {
+						return err
+					}
+					return s.each(func(f *formation.Formation) error { return s.shareWrap(ctx, f) })
+				}),
+			},
+		},
+	}
+}
+
+// newPerson is somebody a key is to be shared with.
+type newPerson struct {
+	name      string
+	recipient *crypto.Recipient
+}
+
+// newPeople reads the arguments of 'share add'. An SSH key that was not quoted
+// comes as several.
+func (s *session) newPeople(args []string, name string) ([]newPerson, error) {
+	if strings.HasPrefix(args[0], "ssh-") && len(args) > 1 && !strings.Contains(args[0], " ") {
+		args = []string{strings.Join(args, " ")}
+	}
+	var people []newPerson
+	for _, arg := range args {
+		some, err := s.peopleIn(arg)
+		if err != nil {
+			return nil, err
+		}
+		people = append(people, some...)
+	}
+	if name = strings.Join(strings.Fields(sanitize(name)), " "); name != "" {
+		for i := range people {
+			people[i].name = name
+		}
+	}
+	for i, p := range people {
+		if p.name == "" {
+			people[i].name = p.recipient.Comment()
+		}
+	}
+	return people, nil
+}
+
+// peopleIn reads one argument: a recipient, else a file of them.
+func (s *session) peopleIn(arg string) ([]newPerson, error) {
+	recipient, err := crypto.ParseRecipient(arg)
+	if err == nil {
+		return []newPerson{{"", recipient}}, nil
+	}
+	var bad *crypto.RecipientError
+	if errors.As(err, &bad) && (bad.Private || looksLikeRecipient(arg)) {
+		return nil, s.explainRecipient(bad, "")
+	}
+	path := s.at(s.home(arg))
+	content, fileErr := readSmall(path, maxIdentityFile)
+	if fileErr != nil {
+		cause := (&formation.FileError{Err: fileErr}).Cause()
+		return nil, usage("what was given is neither a recipient nor a file that can be read (%s)", cause).
+			hint("a recipient starts with 'age1', 'ssh-ed25519' or 'ssh-rsa'; FILE may be a .pub file")
+	}
+	list, err := formation.ParsePeople(content)
+	if err != nil {
+		var private *crypto.RecipientError
+		if errors.As(err, &private) {
+			return nil, s.explainRecipient(private, path)
+		}
+		return nil, usage("cannot take recipients from '%s': %v", s.show(path), err).
+			hint("it holds public keys, a line each; '# NAME' above a line says whose it is")
+	}
+	var people []newPerson
+	recipients := list.Recipients()
+	for i, p := range list.All() {
+		people = append(people, newPerson{p.Name, recipients[i]})
+	}
+	if len(people) == 0 {
+		return nil, usage("'%s' holds no recipient", s.show(path))
+	}
+	return people, nil
+}
+
+func looksLikeRecipient(arg string) bool {
+	for _, prefix := range []string{"age1", "ssh-", "ecdsa-", "sk-"} {
+		if strings.HasPrefix(arg, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) explainRecipient(bad *crypto.RecipientError, path string) *Error {
+	where := "what was given"
+	if path != "" {
+		where = "'" + s.show(path) + "'"
+	}
+	if bad.Private {
+		return usage("%s is a private key (it is not repeated here)", where).
+			hint("give the public one: 'age-keygen -y FILE' prints an age key's, ssh keeps it in FILE.pub").
+			hint("a private key that was typed as an argument stands in the shell's history: make a new one")
+	}
+	return usage("%s cannot be shared with: %s", where, bad.Reason).
+		hint("what works: age1... (age-keygen), ssh-ed25519 and ssh-rsa keys, age plugins")
+}
+
+func (s *session) shareAdd(ctx context.Context, f *formation.Formation, people []newPerson) error {
+	c, err := s.openKeyChange(ctx, f, false, true)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var added []string
+	for _, p := range people {
+		if c.people.Add(p.name, p.recipient) {
+			added = append(added, whoIs(p.name, p.recipient.String()))
+		}
+		if p.name != "" {
+			c.people.Forgive(p.name)
+		}
+	}
+	if there, err := fileExists(c.Path(formation.WrappedKeyFile)); len(added) == 0 && err == nil && there {
+		s.say("%s is shared with %s already; nothing changed", s.name(f), plural(len(people), "such recipient"))
+		return nil
+	}
+	if err := c.put(s.talk(ctx)); err != nil {
+		return err
+	}
+	s.say("Shared the key of %s with %s", s.name(f), list(added))
+	s.warnIgnored(ctx, f)
+	s.hint("commit %s and %s; they then run '%s unlock'", s.show(c.Path(formation.RecipientsFile)), s.show(c.Path(formation.WrappedKeyFile)), program)
+	return nil
+}
+
+// whoIs names a person in a message.
+func whoIs(name, recipient string) string {
+	if name == "" {
+		return shorten(recipient)
+	}
+	return name
+}
+
+// shorten cuts a long key for a message.
+func shorten(recipient string) string {
+	const most = 62
+	if len(recipient) <= most {
+		return recipient
+	}
+	return recipient[:most-3] + "..."
+}
+
+// warnIgnored speaks up where git would not take people's files along.
+func (s *session) warnIgnored(ctx context.Context, f *formation.Formation) {
+	repo, err := s.repository()
+	if err != nil || repo == nil {
+		return
+	}
+	files := []string{f.Path(formation.RecipientsFile), f.Path(formation.WrappedKeyFile)}
+	ignored, err := repo.Ignored(ctx, files)
+	if err != nil {
+		return
+	}
+	for i, file := range files {
+		if ignored[i] {
+			s.warn("git ignores %s: add '!%s' to %s", s.show(file), filepath.Base(file), s.show(f.Path(".gitignore")))
+		}
+	}
+}
+
+func (s *session) shareRemove(ctx context.Context, f *formation.Formation, args []string) error {
+	c, err := s.openKeyChange(ctx, f, true, true)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	var gone []formation.Person
+	for _, arg := range args {
+		found, err := s.findPeople(c.people, arg)
+		if err != nil {
+			return err
+		}
+		for _, p := range found {
+			if c.people.Remove(p.Recipient) {
+				gone = append(gone, p)
+			}
+		}
+	}
+	stays := map[string]bool{}
+	for _, p := range c.people.All() {
+		stays[p.Name] = p.Name != ""
+	}
+	var names []string
+	seen := c.Vault.Names()
+	for _, p := range gone {
+		who := whoIs(p.Name, p.Recipient)
+		names = append(names, who)
+		if !stays[p.Name] { // else another key of the same person is still in
+			c.people.Expose(who, seen)
+		}
+	}
+	if err := c.newKey(c.Key.Format()); err != nil {
+		return err
+	}
+	if err := c.put(s.talk(ctx)); err != nil {
+		return err
+	}
+	s.say("Removed %s from %s, which has a new key: %s", list(names), s.name(f), keyNow(c.Key))
+	if len(c.people.Exposed()) > 0 && len(seen) > 0 {
+		fmt.Fprintf(s.Out, "%s has seen these values of %s:\n", sanitize(list(names)), sanitize(s.name(f)))
+		for _, name := range seen {
+			fmt.Fprintf(s.Out, "  - %s\n", sanitize(name))
+		}
+		s.hint("have each of them replaced where it comes from, then '%s add NAME'; 'status' says which are left", s.again())
+	}
+	s.sayKeySpread(c)
+	return nil
+}
+
+// findPeople finds who an argument means: a name, a recipient, or a file of
+// recipients.
+func (s *session) findPeople(people *formation.People, arg string) ([]formation.Person, error) {
+	if found := people.Find(arg); len(found) > 0 {
+		return found, nil
+	}
+	if recipient, err := crypto.ParseRecipient(arg); err == nil {
+		if found := people.Find(recipient.String()); len(found) > 0 {
+			return found, nil
+		}
+	} else if content, err := readSmall(s.at(s.home(arg)), maxIdentityFile); err == nil {
+		some, err := formation.ParsePeople(content)
+		if err == nil {
+			var found []formation.Person
+			for _, p := range some.All() {
+				found = append(found, people.Find(p.Recipient)...)
+			}
+			if len(found) > 0 {
+				return found, nil
+			}
+		}
+	}
+	if bad, ok := errors.AsType[*crypto.RecipientError](errorOf(crypto.ParseRecipient(arg))); ok && bad.Private {
+		return nil, s.explainRecipient(bad, "")
+	}
+	e := refuse("the key is not shared with '%s'", sanitize(shorten(arg)))
+	for _, p := range people.All() {
+		e.line("shared with %s", whoIs(p.Name, p.Recipient))
+	}
+	return nil, e.hint("'%s share list' names them", program)
+}
+
+func errorOf[T any](_ T, err error) error { return err }
+
+func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
+	c, err := s.openKeyChange(ctx, f, false, true)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if len(c.people.All()) == 0 {
+		if s.all {
+			return nil
+		}
+		return refuse("%s is shared with nobody", s.name(f)).hint("'%s share add RECIPIENT' begins", program)
+	}
+	if err := c.put(s.talk(ctx)); err != nil {
+		return err
+	}
+	if err := s.settleWrapped(ctx, f); err != nil {
+		return err
+	}
+	s.say("Wrapped the key of %s for %s", s.name(f), plural(len(c.people.All()), "recipient"))
+	return nil
+}
+
+// sharedWith is one formation in the JSON of share list.
+type sharedWith struct {
+	Formation  string           `json:"formation"`
+	Recipients []sharedPerson   `json:"recipients"`
+	Exposed    []exposedSecrets `json:"exposed"`
+}
+
+type sharedPerson struct {
+	Name      string `json:"name"`
+	Recipient string `json:"recipient"`
+}
+
+// exposedSecrets are secrets whose values somebody who was removed has seen.
+type exposedSecrets struct {
+	Person  string   `json:"person"`
+	Secrets []string `json:"secrets"`
+}
+
+func exposures(people *formation.People) []exposedSecrets {
+	all := []exposedSecrets{}
+	for _, x := range people.Exposed() {
+		if n := len(all); n == 0 || all[n-1].Person != x.Person {
+			all = append(all, exposedSecrets{Person: x.Person})
+		}
+		last := &all[len(all)-1]
+		last.Secrets = append(last.Secrets, x.Secret)
+	}
+	return all
+}
+
+func (s *session) shareList(asJSON bool) error {
+	formations, err := s.formations()
+	if err != nil {
+		return err
+	}
+	lists := []sharedWith{}
+	for _, f := range formations {
+		people, _, err := f.ReadPeople()
+		if err != nil {
+			return err
+		}
+		one := sharedWith{Formation: s.name(f), Recipients: []sharedPerson{}, Exposed: exposures(people)}
+		for _, p := range people.All() {
+			one.Recipients = append(one.Recipients, sharedPerson(p))
+		}
+		lists = append(lists, one)
+	}
+	switch {
+	case asJSON && s.all:
+		return s.printJSON(map[string]any{"formations": lists})
+	case asJSON:
+		return s.printJSON(lists[0])
+	}
+	for i, one := range lists {
+		if i > 0 {
+			fmt.Fprintln(s.Out)
+		}
+		if len(one.Recipients) == 0 {
+			fmt.Fprintf(s.Out, "%s is shared with nobody\n", sanitize(one.Formation))
+		} else {
+			fmt.Fprintf(s.Out, "%s is shared with:\n", sanitize(one.Formation))
+		}
+		for _, p := range one.Recipients {
+			name := p.Name
+			if name == "" {
+				name = "(no name)"
+			}
+			fmt.Fprintf(s.Out, "  - %s: %s\n", sanitize(name), sanitize(p.Recipient))
+		}
+		for _, x := range one.Exposed {
+			fmt.Fprintf(s.Out, "%s, who was removed, has seen: %s\n", sanitize(x.Person), sanitize(list(x.Secrets)))
+		}
+	}
+	return nil
+}
+
+// settleWrapped stages a .key.age that a merge had left with its sides: it is
+// one file again.
+func (s *session) settleWrapped(ctx context.Context, f *formation.Formation) error {
+	repo, err := s.repository()
+	if err != nil || repo == nil || repo.Layout().Top == "" {
+		return err
+	}
+	conflicts, err := repo.Unmerged(ctx)
+	if err != nil {
+		return err
+	}
+	path := hooks.Label(repo.Layout().Top, realDir(f.Dir)) + "/" + formation.WrappedKeyFile
+	path = strings.TrimPrefix(path, "./")
+	for _, c := range conflicts {
+		if c.Path != path {
+			continue
+		}
+		content, err := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped)
+		if err != nil {
+			return &formation.FileError{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
+		}
+		return repo.StageFile(ctx, path, content, gitutil.ModeFile)
+	}
+	return nil
+}

@@ -1,0 +1,408 @@
+package hooks
+
+import (
+	"context"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+)
+
+// Merger does what git's merge drivers have to do (gitattributes(5), "Defining
+// a custom merge driver").
+type Merger struct {
+	Layout gitutil.Layout
+	// Repo opens the repository; a merge that git's files alone decide does not.
+	Repo  func() (gitutil.Repository, error)
+	Keys  *Keys
+	Files formation.Files
+	// Environ is what git handed down: it names the commit being merged.
+	Environ []string
+}
+
+// Sides are the files that git gives a driver: base, ours (which takes the
+// result) and theirs, the path they are of, and the length of conflict markers,
+// by which an inner merge can be told.
+type Sides struct {
+	Base, Ours, Theirs string // absolute
+	Path               string // from the top, with /
+	MarkerSize         string
+}
+
+// inner says that the merge is one of two merge bases (a criss-cross history),
+// whose result is only what the merge at hand is compared with. Git asks for
+// longer conflict markers there.
+func (s Sides) inner() bool {
+	n, err := strconv.Atoi(s.MarkerSize)
+	return err == nil && n > 7
+}
+
+// read returns the three versions; nil for an empty one: git gives an empty
+// file for a side that has none.
+func (s Sides) read() (base, ours, theirs []byte, err error) {
+	for _, side := range []struct {
+		path string
+		to   *[]byte
+	}{{s.Base, &base}, {s.Ours, &ours}, {s.Theirs, &theirs}} {
+		content, err := os.ReadFile(side.path)
+		if err != nil {
+			return nil, nil, nil, &formation.FileError{Op: "read", Path: side.path, Err: err}
+		}
+		if len(content) > 0 {
+			*side.to = content
+		}
+	}
+	return base, ours, theirs, nil
+}
+
+// SideError says that one side of a merge does not open.
+type SideError struct {
+	Side string // "base", "ours", "theirs"
+	Path string // from the top
+	Err  error
+}
+
+func (e *SideError) Error() string {
+	return "cannot open " + e.Side + " of '" + e.Path + "': " + e.Err.Error()
+}
+func (e *SideError) Unwrap() error { return e.Err }
+
+// VaultResult is a merged vault.
+type VaultResult struct {
+	Vault     *formation.Vault // ours for contested names
+	Contested []formation.Contest
+	Key       *crypto.Key // that it is to be sealed with
+	// Same is the sealed side that the result equals; nil for a new one.
+	Same []byte
+	// Elsewhere says that Key is not the formation's .key.
+	Elsewhere bool
+
+	base, ours, theirs *formation.Vault
+}
+
+// Side returns a side as a vault; one without the file is empty.
+func (r *VaultResult) Side(theirs bool) *formation.Vault {
+	v := r.ours
+	if theirs {
+		v = r.theirs
+	}
+	if v == nil {
+		v = formation.NewVault()
+	}
+	return v
+}
+
+// MergeSealed merges three sealed versions of the vault at a path; nil for one
+// that is not there. Errors: *SideError.
+func (m *Merger) MergeSealed(ctx context.Context, vaultPath string, base, ours, theirs []byte) (*VaultResult, error) {
+	r := &VaultResult{}
+	var keys [3]*crypto.Key
+	for i, side := range []struct {
+		name   string
+		sealed []byte
+		vault  **formation.Vault
+	}{{"base", base, &r.base}, {"ours", ours, &r.ours}, {"theirs", theirs, &r.theirs}} {
+		if side.sealed == nil {
+			continue
+		}
+		vault, key, err := m.Keys.Open(vaultPath, side.sealed, func() []byte { return m.wrappedKey(ctx, vaultPath, side.name) })
+		if err != nil {
+			return nil, &SideError{side.name, vaultPath, err}
+		}
+		*side.vault, keys[i] = vault, key
+	}
+	r.Vault, r.Contested = formation.MergeVaults(r.base, r.ours, r.theirs)
+	current := m.Keys.Current(vaultPath)
+	r.Key = mergedKey(current, keys[0], keys[1], keys[2])
+	r.Elsewhere = current == nil || current.Fingerprint() != r.Key.Fingerprint()
+	for i, side := range []struct {
+		sealed []byte
+		vault  *formation.Vault
+	}{{ours, r.ours}, {theirs, r.theirs}} {
+		if side.sealed != nil && sameKey(keys[i+1], r.Key) && len(formation.DiffVaults(side.vault, r.Vault)) == 0 {
+			r.Same = side.sealed
+			break
+		}
+	}
+	return r, nil
+}
+
+func sameKey(a, b *crypto.Key) bool {
+	return a != nil && b != nil && a.Fingerprint() == b.Fingerprint()
+}
+
+// mergedKey is the key that a merged vault is sealed with: the formation's
+// .key; but where that is the key both sides came from and one of them was
+// rotated since, the new one, or the rotation would be undone. Where no .key is
+// at hand the key, too, is merged three-way.
+func mergedKey(current, base, ours, theirs *crypto.Key) *crypto.Key {
+	if current == nil {
+		current = ours
+		if current == nil || base != nil && sameKey(ours, base) {
+			current = theirs
+		}
+		if current == nil {
+			current = base
+		}
+		return current
+	}
+	if sameKey(current, base) {
+		for _, side := range []*crypto.Key{ours, theirs} {
+			if side != nil && !sameKey(side, base) {
+				return side
+			}
+		}
+	}
+	return current
+}
+
+// Vault merges the three versions of secrets.enc that git gives, into ours. The
+// state is nil where nothing is left to settle. After an error ours is as it was,
+// and the state notes that too, for 'resolve'.
+func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *MergeState, error) {
+	base, ours, theirs, err := s.read()
+	if err != nil {
+		return nil, nil, err
+	}
+	state := NewMergeState(m.Layout, s.Path)
+	r, err := m.MergeSealed(ctx, s.Path, base, ours, theirs)
+	if s.inner() {
+		if err == nil {
+			err = m.spoil(s, r)
+		}
+		return r, nil, err
+	}
+	state.BaseFile, state.OursFile, state.TheirsFile = base, ours, theirs
+	if err != nil {
+		state.Failed = true
+		state.LeftAs(ours)
+		return nil, m.note(ctx, state), err
+	}
+	sealed := r.Same
+	if sealed == nil {
+		if sealed, err = r.Key.Seal(r.Vault.Encode()); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(r.Contested) > 0 && r.Same != nil {
+		// Sealed again all the same: that nobody settled it is known by its bytes.
+		if sealed, err = r.Key.Seal(r.Vault.Encode()); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, c := range r.Contested {
+		state.Contested = append(state.Contested, Contested{Name: c.Name, Ours: c.Ours, Theirs: c.Theirs})
+	}
+	if len(r.Contested) == 0 {
+		state.Forget() // of an earlier try
+		return r, nil, m.publish(s.Ours, ours, sealed)
+	}
+	// The note first: a vault that was left open and says so nowhere would lose
+	// what theirs had.
+	state.LeftAs(sealed)
+	m.note(ctx, state)
+	return r, state, m.publish(s.Ours, ours, sealed)
+}
+
+// spoil writes the result of an inner merge. A contested name must equal
+// neither side there, or the outer merge would take the other in silence.
+func (m *Merger) spoil(s Sides, r *VaultResult) error {
+	for _, c := range r.Contested {
+		r.Vault.Spoil(c.Name)
+	}
+	sealed, err := r.Key.Seal(r.Vault.Encode())
+	if err != nil {
+		return err
+	}
+	return m.publish(s.Ours, nil, sealed)
+}
+
+// note writes the state, as well as that can be done: git's own conflict says
+// the rest. It returns the state.
+func (m *Merger) note(ctx context.Context, state *MergeState) *MergeState {
+	state.Theirs = m.theirs()
+	if repo, err := m.Repo(); err == nil && repo != nil {
+		state.Head, _, _ = repo.Head(ctx)
+	}
+	batch := m.Files.Batch()
+	defer batch.Discard()
+	if err := state.AddTo(batch); err == nil {
+		batch.Commit()
+	}
+	return state
+}
+
+// publish gives ours its new content, all of it or nothing.
+func (m *Merger) publish(file string, old, content []byte) error {
+	if old != nil && string(old) == string(content) {
+		return nil
+	}
+	batch := m.Files.Batch()
+	defer batch.Discard()
+	if err := batch.Put(file, content, formation.ModeOf(file, 0o600)); err != nil {
+		return err
+	}
+	return batch.Commit()
+}
+
+// theirs is the commit that git brings in, where it says: a merge names it in
+// the environment, a rebase in its list of what it has begun.
+func (m *Merger) theirs() string {
+	found := ""
+	for _, entry := range m.Environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if id, ok := strings.CutPrefix(name, "GITHEAD_"); ok {
+			if found != "" {
+				return "" // several: which of them it is, nobody says
+			}
+			found = id
+		}
+	}
+	if found != "" {
+		return found
+	}
+	done, err := os.ReadFile(filepath.Join(m.Layout.GitDir, "rebase-merge", "done"))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(done)), "\n")
+	if fields := strings.Fields(lines[len(lines)-1]); len(fields) > 1 && len(fields[1]) >= 40 {
+		return fields[1]
+	}
+	return ""
+}
+
+// wrappedKey is the .key.age that a side has beside its vault, as far as the
+// commit of that side is known; nil where not.
+func (m *Merger) wrappedKey(ctx context.Context, vaultPath, side string) []byte {
+	repo, err := m.Repo()
+	if err != nil || repo == nil {
+		return nil
+	}
+	rev := "HEAD"
+	if side != "ours" {
+		if rev = m.theirs(); rev == "" {
+			return nil
+		}
+	}
+	if side == "base" {
+		base, ok, err := repo.MergeBase(ctx, "HEAD", rev)
+		if err != nil || !ok {
+			return nil
+		}
+		rev = base
+	}
+	return fileAt(ctx, repo, rev, path.Join(path.Dir(vaultPath), formation.WrappedKeyFile))
+}
+
+// fileAt is a file of a commit; nil where it cannot be had.
+func fileAt(ctx context.Context, repo gitutil.Repository, rev, file string) []byte {
+	var content []byte
+	err := repo.TreeBlobs(ctx, rev, file, gitutil.Visitor{Blob: func(b *gitutil.Blob) error {
+		if b.Path == file {
+			content = append([]byte(nil), b.Data...)
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil
+	}
+	return content
+}
+
+// Template merges the template, into ours; nil content has it deleted by git's
+// own means only, so an empty file stands for that.
+func (m *Merger) Template(s Sides) error {
+	base, ours, theirs, err := s.read()
+	if err != nil {
+		return err
+	}
+	merged := formation.MergeTemplates(base, ours, theirs)
+	return m.publish(s.Ours, ours, merged)
+}
+
+// People merges .age-recipients by entry, into ours.
+func (m *Merger) People(s Sides) error {
+	contents := [3][]byte{}
+	var err error
+	if contents[0], contents[1], contents[2], err = s.read(); err != nil {
+		return err
+	}
+	merged, err := mergePeople(contents)
+	if err != nil {
+		return err
+	}
+	return m.publish(s.Ours, contents[1], merged.Encode())
+}
+
+func mergePeople(contents [3][]byte) (*formation.People, error) {
+	var people [3]*formation.People
+	for i, content := range contents {
+		p, err := formation.ParsePeople(content)
+		if err != nil {
+			return nil, err
+		}
+		people[i] = p
+	}
+	return formation.MergePeople(people[0], people[1], people[2]), nil
+}
+
+// WrappedKey merges .key.age, into ours: the key that the merged vault is sealed
+// with, wrapped for the merged list of people. ok is false where that is not to
+// be known, since git does not say which commits it merges; ours is then as it
+// was, and 'share wrap' does it afterwards.
+func (m *Merger) WrappedKey(ctx context.Context, s Sides) (ok bool, err error) {
+	base, ours, theirs, err := s.read()
+	if err != nil {
+		return false, err
+	}
+	if s.inner() {
+		// It must equal neither side, or the outer merge would take one.
+		return false, m.publish(s.Ours, nil, append(ours, "\nboth sides of an inner merge\n"...))
+	}
+	repo, err := m.Repo()
+	if err != nil || repo == nil {
+		return false, err
+	}
+	their := m.theirs()
+	if their == "" {
+		return false, nil
+	}
+	fork, found, err := repo.MergeBase(ctx, "HEAD", their)
+	if err != nil || !found {
+		return false, nil
+	}
+	revs := [3]string{fork, "HEAD", their}
+	dir := path.Dir(s.Path)
+	var lists, vaults [3][]byte
+	for i, want := range [3][]byte{base, ours, theirs} {
+		// The commits are the right ones if they hold what git gave us.
+		if string(fileAt(ctx, repo, revs[i], s.Path)) != string(want) {
+			return false, nil
+		}
+		lists[i] = fileAt(ctx, repo, revs[i], path.Join(dir, formation.RecipientsFile))
+		vaults[i] = fileAt(ctx, repo, revs[i], path.Join(dir, formation.VaultFile))
+	}
+	people, err := mergePeople(lists)
+	if err != nil || len(people.Recipients()) == 0 {
+		return false, nil
+	}
+	r, err := m.MergeSealed(ctx, path.Join(dir, formation.VaultFile), vaults[0], vaults[1], vaults[2])
+	if err != nil || r.Key == nil {
+		return false, nil
+	}
+	content := r.Key.File()
+	if file, key := m.Keys.File(s.Path); sameKey(key, r.Key) {
+		content = file
+	}
+	wrapped, err := crypto.Wrap(content, people.Recipients(), nil)
+	if err != nil {
+		return false, nil
+	}
+	return true, m.publish(s.Ours, ours, wrapped)
+}

@@ -1,0 +1,265 @@
+package hooks
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/scan"
+)
+
+// MergeState is what a merge left to be settled in one vault. The index alone
+// does not say: 'git add' takes its stages away, and with them the side that
+// lost. It is kept in the git dir of the work tree, and holds names and sealed
+// files, no value.
+type MergeState struct {
+	Path   string `json:"path"`   // of the vault, from the top, with /
+	Head   string `json:"head"`   // the commit that was merged into; "" before the first
+	Theirs string `json:"theirs"` // the commit that was brought in; "" where git did not say
+	// Failed says that the sides could not be opened: every name may be
+	// contested, and the vault is still ours.
+	Failed    bool        `json:"failed,omitempty"`
+	Contested []Contested `json:"contested"`
+	// Left are the hashes of what the vault was left as, in both of git's object
+	// formats: as long as git has that, nobody settled anything.
+	Left []string `json:"left"`
+	// The sealed sides; nil for a side without the file.
+	BaseFile   []byte `json:"base"`
+	OursFile   []byte `json:"ours"`
+	TheirsFile []byte `json:"theirsFile"`
+
+	file string
+}
+
+// Contested is one name that both sides changed, each in its own way.
+type Contested struct {
+	Name    string               `json:"name"`
+	Ours    formation.ChangeKind `json:"ours"`
+	Theirs  formation.ChangeKind `json:"theirs"`
+	Settled bool                 `json:"settled,omitempty"`
+}
+
+// Open names the contested names that nobody settled.
+func (m *MergeState) Open() []string {
+	var names []string
+	for _, c := range m.Contested {
+		if !c.Settled {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// Settle notes that a name has been settled, and reports whether it was open.
+func (m *MergeState) Settle(name string) bool {
+	for i, c := range m.Contested {
+		if c.Name == name && !c.Settled {
+			m.Contested[i].Settled = true
+			return true
+		}
+	}
+	return false
+}
+
+// LeftAs notes what the vault is now.
+func (m *MergeState) LeftAs(content []byte) { m.Left = blobIDs(content) }
+
+// WasLeftAs reports whether content is what the vault was left as.
+func (m *MergeState) WasLeftAs(content []byte) bool {
+	return slices.Contains(m.Left, blobIDs(content)[0])
+}
+
+// blobIDs are the names that git has for content, in SHA-1 and SHA-256.
+func blobIDs(content []byte) []string {
+	blob := append(fmt.Appendf(nil, "blob %d\x00", len(content)), content...)
+	short, long := sha1.Sum(blob), sha256.Sum256(blob)
+	return []string{hex.EncodeToString(short[:]), hex.EncodeToString(long[:])}
+}
+
+func mergeDir(layout gitutil.Layout) string {
+	return filepath.Join(layout.GitDir, "muxi-secrets", "merge")
+}
+
+// NewMergeState begins the note for a vault, in place of any other.
+func NewMergeState(layout gitutil.Layout, path string) *MergeState {
+	sum := sha256.Sum256([]byte(path))
+	return &MergeState{Path: path, file: filepath.Join(mergeDir(layout), hex.EncodeToString(sum[:8])+".json")}
+}
+
+// ReadMergeState returns the note for a vault, nil where there is none.
+func ReadMergeState(layout gitutil.Layout, path string) (*MergeState, error) {
+	return readMergeState(NewMergeState(layout, path).file)
+}
+
+func readMergeState(file string) (*MergeState, error) {
+	content, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &formation.FileError{Op: "read", Path: file, Err: err}
+	}
+	m := &MergeState{}
+	if err := json.Unmarshal(content, m); err != nil || m.Path == "" {
+		return nil, &formation.FileError{Op: "read", Path: file, Err: errors.New("it is no note of a merge")}
+	}
+	m.file = file
+	return m, nil
+}
+
+// MergeStates returns every note in a work tree. Mostly there is none, which
+// costs a look at a folder.
+func MergeStates(layout gitutil.Layout) ([]*MergeState, error) {
+	entries, err := os.ReadDir(mergeDir(layout))
+	if err != nil {
+		return nil, nil
+	}
+	var states []*MergeState
+	for _, entry := range entries {
+		if filepath.Ext(entry.Name()) != ".json" {
+			continue
+		}
+		m, err := readMergeState(filepath.Join(mergeDir(layout), entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			states = append(states, m)
+		}
+	}
+	return states, nil
+}
+
+// AddTo has a batch write the note.
+func (m *MergeState) AddTo(batch *formation.Batch) error {
+	if err := os.MkdirAll(filepath.Dir(m.file), 0o700); err != nil {
+		return &formation.FileError{Op: "write", Path: m.file, Err: err}
+	}
+	content, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	return batch.Put(m.file, content, 0o600)
+}
+
+// Forget removes the note.
+func (m *MergeState) Forget() { os.Remove(m.file) }
+
+// Alive reports whether the merge is still one: an aborted one, and one whose
+// result was replaced by hand after it was over, are forgotten.
+func (m *MergeState) Alive(ctx context.Context, repo gitutil.Repository) (bool, error) {
+	conflicts, err := repo.Unmerged(ctx)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(conflicts, func(c gitutil.Conflict) bool { return c.Path == m.Path }) {
+		return true, nil
+	}
+	if !m.Failed {
+		// Nobody else seals these bytes: where they are, the merge is.
+		entries, err := repo.ListIndex(ctx, func(path []byte, _ gitutil.Mode) bool { return string(path) == m.Path })
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(entries, func(e gitutil.IndexEntry) bool { return slices.Contains(m.Left, e.ID) }) {
+			if len(m.Open()) > 0 {
+				return true, nil
+			}
+			head, _, err := repo.Head(ctx)
+			return err == nil && head == m.Head, err // settled, and not committed yet
+		}
+	}
+	operation, err := repo.Operation(ctx)
+	if err != nil || operation.Kind == "" {
+		return false, err
+	}
+	if m.Theirs != "" && operation.Theirs != "" && m.Theirs != operation.Theirs {
+		return false, nil
+	}
+	head, _, err := repo.Head(ctx)
+	return err == nil && head == m.Head, err
+}
+
+// unsettled finds what merges left to be settled in the vaults of the pending
+// commit, and forgets the merges that are over.
+func unsettled(ctx context.Context, repo gitutil.Repository) ([]scan.Finding, error) {
+	states, err := MergeStates(repo.Layout())
+	if err != nil {
+		return nil, err
+	}
+	var found []scan.Finding
+	for _, m := range states {
+		alive, err := m.Alive(ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		if !alive {
+			m.Forget()
+			continue
+		}
+		found = append(found, m.findings()...)
+	}
+	return found, nil
+}
+
+// findings says what of a merge is not settled.
+func (m *MergeState) findings() []scan.Finding {
+	if m.Failed {
+		return []scan.Finding{finding(scan.UnsettledMerge, m.Path, "", 1, 1,
+			"this vault was not merged, since a side did not open: as it is, all that theirs changed would be lost; 'git muxi-secrets resolve' merges it")}
+	}
+	var found []scan.Finding
+	for _, name := range m.Open() {
+		found = append(found, finding(scan.UnsettledMerge, m.Path, name, 1, 1,
+			"both sides of the merge changed %s, and nobody said which counts; 'git muxi-secrets resolve %s' settles it", name, name))
+	}
+	return found
+}
+
+// unsettledIn finds merges that a rebase or a cherry-pick, which run no hook,
+// put into a commit without anybody settling them.
+func unsettledIn(ctx context.Context, repo gitutil.Repository, rev string) ([]scan.Finding, error) {
+	states, err := MergeStates(repo.Layout())
+	if err != nil {
+		return nil, err
+	}
+	var found []scan.Finding
+	for _, m := range states {
+		if m.Failed || len(m.Open()) == 0 {
+			continue
+		}
+		err := repo.TreeBlobs(ctx, rev, m.Path, gitutil.Visitor{
+			Blob: func(b *gitutil.Blob) error {
+				if b.Path == m.Path && slices.Contains(m.Left, b.ID) {
+					found = append(found, m.findings()...)
+				}
+				return nil
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// Sides reports whether the note is of the merge that left these stages.
+func (m *MergeState) Sides(c *gitutil.Conflict) bool {
+	for i, content := range [3][]byte{m.BaseFile, m.OursFile, m.TheirsFile} {
+		id := c.Stages[i].ID
+		if i > 0 && id != "" && !slices.Contains(blobIDs(content), id) {
+			return false
+		}
+	}
+	return true
+}
