@@ -142,7 +142,7 @@ func (s *session) needRepository() (gitutil.Repository, error) {
 // was seen is returned beside the report of that.
 func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOptions, progress func(files, commits int)) (*hooks.Report, error) {
 	plain := !o.staged && !o.history && o.base == "" && o.commits == ""
-	j := &hooks.Judge{Repo: repo, Progress: progress, Basis: hooks.BasisBeside(s.reopen, func(repo gitutil.Repository) (*hooks.Basis, error) {
+	j := &hooks.Judge{Repo: repo, Progress: progress, Now: s.Now, Basis: hooks.BasisBeside(s.reopen, func(repo gitutil.Repository) (*hooks.Basis, error) {
 		switch {
 		case repo.Layout().Top == "":
 			return hooks.BasisOf(ctx, repo, hooks.Tree(repo, "HEAD"))
@@ -258,6 +258,10 @@ func (s *session) explainScope(err error) error {
 	if errors.As(err, &settings) {
 		return usage("cannot use %s: %s", formation.SettingsFile, settings.Reason).hint("mend it: until then nothing is silenced and nothing is checked")
 	}
+	var config *hooks.ConfigError
+	if errors.As(err, &config) {
+		return s.explainConfig(config)
+	}
 	var shallow *gitutil.ShallowError
 	if errors.As(err, &shallow) {
 		return failed(err, "%v: the check did not see all that was asked for", shallow).
@@ -269,6 +273,11 @@ func (s *session) explainScope(err error) error {
 			hint("in a partial clone, fetch everything first: 'git config --unset remote.origin.partialclonefilter', then 'git fetch --refetch'; elsewhere the repository is damaged: 'git fsck' says how")
 	}
 	return err
+}
+
+// explainConfig says which setting of git's cannot be used.
+func (s *session) explainConfig(config *hooks.ConfigError) *Error {
+	return usage("git config %s: %v", config.Key, config.Err).hint("set it right: 'git config %s 90d'", config.Key)
 }
 
 func isShallow(layout gitutil.Layout) bool {

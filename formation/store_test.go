@@ -244,13 +244,13 @@ func TestSave(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if changed != (batch.Len() == 1) {
-				t.Errorf("changed %t, %d files", changed, batch.Len())
+			if (changed != nil) != (batch.Len() == 1) {
+				t.Errorf("changed %t, %d files", changed != nil, batch.Len())
 			}
 			if err := batch.Commit(); err != nil {
 				t.Fatal(err)
 			}
-			return changed
+			return changed != nil
 		}
 		if save(func(*Vault) {}) || save(func(v *Vault) { v.Set("B", "b"); v.Delete("B"); v.Set("A", marker) }) {
 			t.Error("the same content was saved again")
@@ -280,8 +280,8 @@ func TestSaveFirst(t *testing.T) {
 	}
 	batch := Files{}.Batch()
 	defer batch.Discard()
-	if changed, err := o.Save(batch); !changed || err != nil {
-		t.Fatalf("an empty vault where there is none: %t, %v", changed, err)
+	if changed, err := o.Save(batch); changed == nil || err != nil {
+		t.Fatalf("an empty vault where there is none: %t, %v", changed != nil, err)
 	}
 	if err := batch.Commit(); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
@@ -53,6 +54,8 @@ type Judge struct {
 	Basis func() (*Basis, error)
 	// Progress, where not nil, is told now and then how far it is.
 	Progress func(files, commits int)
+	// Now is what ages are counted to; nil is the clock.
+	Now func() time.Time
 }
 
 // Staged judges what the pending commit would bring in.

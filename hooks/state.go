@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
@@ -211,7 +214,88 @@ func (j *Judge) State(ctx context.Context, snapshots []*Snapshot) ([]scan.Findin
 	if err != nil {
 		return nil, err
 	}
-	return basis.Settle(found), nil
+	due, err := j.due(ctx, snapshots, basis.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return basis.Settle(append(found, due...)), nil
+}
+
+// MaxAgeConfig is the git setting for how old a value may become; it wins over
+// the team's.
+const MaxAgeConfig = "muxi-secrets.maxAge"
+
+// ConfigError is a setting of git's that cannot be used.
+type ConfigError struct {
+	Key string
+	Err error
+}
+
+func (e *ConfigError) Error() string { return e.Key + ": " + e.Err.Error() }
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// maxAge is how old a value may become; 0 is any age.
+func (j *Judge) maxAge(ctx context.Context, settings *formation.Settings) (time.Duration, error) {
+	text, ok, err := j.Repo.Config(ctx, MaxAgeConfig)
+	if err != nil {
+		return 0, err
+	}
+	if ok {
+		age, err := formation.ParseAge(strings.TrimSpace(text))
+		if err != nil {
+			return 0, &ConfigError{MaxAgeConfig, err}
+		}
+		return age, nil
+	}
+	if settings != nil {
+		return settings.MaxAge, nil
+	}
+	return 0, nil
+}
+
+// due finds values that are older than they should become. How old one is stands
+// in the history; where a clone does not hold all of it, a value is at least as
+// old as what the clone does hold.
+func (j *Judge) due(ctx context.Context, snapshots []*Snapshot, settings *formation.Settings) ([]scan.Finding, error) {
+	current := map[string]*formation.Vault{}
+	for _, s := range snapshots {
+		if s.Vault != nil && s.Vault.Len() > 0 {
+			current[s.Dir] = s.Vault
+		}
+	}
+	if len(current) == 0 {
+		return nil, nil
+	}
+	limit, err := j.maxAge(ctx, settings)
+	if err != nil || limit == 0 {
+		return nil, err
+	}
+	now := time.Now()
+	if j.Now != nil {
+		now = j.Now()
+	}
+	history, err := ReadHistory(ctx, j.Repo, NewKeys(ctx, j.Repo, ""), "")
+	if err != nil {
+		return nil, err
+	}
+	ages, err := history.Ages(current, now)
+	if missing := (*gitutil.MissingObjectError)(nil); errors.As(err, &missing) {
+		return nil, nil // a partial clone that cannot tell
+	}
+	if err != nil {
+		return nil, err
+	}
+	var found []scan.Finding
+	for _, s := range snapshots {
+		for _, name := range slices.Sorted(maps.Keys(ages[s.Dir])) {
+			since := ages[s.Dir][name]
+			if age := now.Sub(since); !since.IsZero() && age > limit {
+				found = append(found, finding(scan.ValueDue, path.Join(s.Dir, formation.VaultFile), name, 1, 1,
+					"%s has had its value since %s, for %d days; it is due after %d", name, since.Format(time.DateOnly), int(age.Hours()/24), int(limit.Hours()/24)))
+			}
+		}
+	}
+	return found, nil
 }
 
 func finding(rule scan.Rule, file, secret string, line, column int, format string, args ...any) scan.Finding {
