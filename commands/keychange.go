@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
@@ -31,7 +32,7 @@ func (s *session) finish(f *formation.Formation) error {
 	if there, err := fileExists(journal); err != nil || !there {
 		return nil
 	}
-	lock, err := formation.AcquireLock(context.Background(), s.lockPath(f), s.doing, 0)
+	lock, err := formation.AcquireLock(context.Background(), s.lockPath(f), s.doing, 30*time.Millisecond)
 	var locked *formation.LockedError
 	if errors.As(err, &locked) {
 		return nil
@@ -40,13 +41,35 @@ func (s *session) finish(f *formation.Formation) error {
 		return err
 	}
 	defer lock.Release()
-	done, err := formation.Replay(journal, s.Files)
+	return s.replay(f)
+}
+
+// lockSettled is lock, and finishes what a writer that was waited for left
+// behind when it was killed.
+func (s *session) lockSettled(ctx context.Context, f *formation.Formation) (*formation.Lock, error) {
+	lock, err := s.lock(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.replay(f); err != nil {
+		lock.Release()
+		return nil, err
+	}
+	return lock, nil
+}
+
+// replay is finish for who holds the lock.
+func (s *session) replay(f *formation.Formation) error {
+	done, err := formation.Replay(s.journalPath(f), s.Files)
 	if done {
 		s.say("Finished a change of %s that had been interrupted", s.name(f))
 	}
 	var overrun *formation.OverrunError
 	if errors.As(err, &overrun) {
-		s.warn("a change of %s had been interrupted, and its files were changed since: left as they are (old and new key are kept in %s)", s.name(f), s.show(s.keyring().Dir))
+		s.warn("a change of %s had been interrupted, and its files were changed since: they are left as they are", s.name(f))
+		if overrun.Kept != "" {
+			s.hint("what it was to write, a new key included, is kept in %s", s.show(overrun.Kept))
+		}
 		return nil
 	}
 	return err
@@ -121,9 +144,13 @@ func (c *keyChange) newKey(format crypto.Format) error {
 }
 
 func (c *keyChange) useKey(key *crypto.Key, file []byte) error {
-	// Both keys are safe before anything is sealed with the new one.
-	if err := c.s.keyring().Add(c.batch, c.Key); err != nil {
-		return err
+	// Both keys are safe before anything is sealed with the new one: it outlives
+	// a kill whose journal cannot be finished, and a linked work tree, whose .key
+	// goes with it.
+	for _, safe := range []*crypto.Key{key, c.Key} {
+		if err := c.s.keyring().Add(c.batch, safe); err != nil {
+			return err
+		}
 	}
 	c.Key, c.keyFile, c.sealed = key, file, true
 	return nil
@@ -160,6 +187,9 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 		return nil // nobody shares it
 	}
 	content := c.people.Encode()
+	if _, err := formation.ParsePeople(content); err != nil {
+		return failed(err, "'%s' would not be readable any more: %v; nothing was changed", c.s.show(list), err)
+	}
 	if old, err := os.ReadFile(list); err != nil || string(old) != string(content) {
 		if err := c.batch.Replace(list, content, formation.ModeOf(list, 0o644)); err != nil {
 			return err
@@ -172,13 +202,13 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 	}
 	sealed, err := crypto.Wrap(c.keyFile, recipients, talk)
 	if err != nil {
-		return c.s.explainWrap(err, c.people)
+		return c.s.explainWrap(err, len(recipients))
 	}
 	return c.batch.Replace(wrapped, sealed, formation.ModeOf(wrapped, 0o644))
 }
 
 // explainWrap says why a key cannot be wrapped for its people.
-func (s *session) explainWrap(err error, people *formation.People) error {
+func (s *session) explainWrap(err error, recipients int) error {
 	var mixed *crypto.MixedRecipientsError
 	if errors.As(err, &mixed) {
 		return refuse("post-quantum and classic recipients cannot share one file: %s, %s", plural(mixed.PostQuantum, "post-quantum recipient"), plural(mixed.Classic, "classic one")).
@@ -186,7 +216,7 @@ func (s *session) explainWrap(err error, people *formation.People) error {
 			hint("have everybody use one kind: 'age-keygen -pq' makes a post-quantum key, 'age-keygen' a classic one").
 			hint("nothing was changed")
 	}
-	return failed(err, "cannot wrap the key for %s: %v", plural(len(people.All()), "recipient"), err).
+	return failed(err, "cannot wrap the key for %s: %v", plural(recipients, "recipient"), err).
 		hint("a recipient of the form age1NAME1... needs the program age-plugin-NAME on PATH")
 }
 

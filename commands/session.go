@@ -247,7 +247,15 @@ func (s *session) sweep(f *formation.Formation) error {
 // statePath is where a note about a formation's unfinished work lies, beside the
 // lock. No value is ever in one.
 func (s *session) statePath(f *formation.Formation, what string) string {
-	sum := sha256.Sum256([]byte(f.Dir))
+	// A link to the folder is the folder, and a repository that is moved takes
+	// its notes along.
+	place := realDir(f.Dir)
+	if layout, ok := s.where(); ok {
+		if rel, err := filepath.Rel(realDir(layout.CommonDir), place); err == nil {
+			place = filepath.ToSlash(rel)
+		}
+	}
+	sum := sha256.Sum256([]byte(place))
 	return filepath.Join(filepath.Dir(s.lockPath(f)), what+"-"+hex.EncodeToString(sum[:8]))
 }
 

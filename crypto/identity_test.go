@@ -6,7 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -25,7 +24,7 @@ func TestSSHKeys(t *testing.T) {
 	for i, tc := range []struct{ kind, bits, form string }{
 		{"ed25519", "256", "RFC4716"}, {"ed25519", "256", "PEM"}, {"ed25519", "256", "PKCS8"},
 		{"rsa", "2048", "RFC4716"}, {"rsa", "2048", "PEM"}, {"rsa", "2048", "PKCS8"},
-		{"rsa", "3072", "RFC4716"}, {"rsa", "4096", "PEM"}, {"rsa", "4096", "PKCS8"},
+		{"rsa", "3072", "RFC4716"}, {"rsa", "4096", "PEM"},
 	} {
 		for _, passphrase := range []string{"", sshPassphrase} {
 			name := tc.kind + tc.bits + " " + tc.form
@@ -172,6 +171,9 @@ func TestUnsupportedSSHKeys(t *testing.T) {
 	for _, kind := range []string{"ecdsa", "dsa"} {
 		for _, form := range []string{"RFC4716", "PEM", "PKCS8"} {
 			for _, passphrase := range []string{"", sshPassphrase} {
+				if kind == "dsa" && form == "PEM" && passphrase == "" {
+					continue // slow to make, and as the locked one
+				}
 				path := keygenIfAble(t, kind, form, passphrase)
 				if path == "" {
 					continue
@@ -366,12 +368,7 @@ func TestIdentityIsNeverPrinted(t *testing.T) {
 }
 
 func TestPBES2Spellings(t *testing.T) {
-	if _, err := exec.LookPath("openssl"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no openssl on PATH")
-		}
-		t.Skip("no openssl on PATH")
-	}
+	needProgram(t, "openssl")
 	path := keygen(t, "-t", "rsa", "-b", "2048", "-m", "PKCS8", "-N", "")
 	pub := readFile(t, path+".pub")
 	wrapped := mustWrap(t, "k", mustRecipient(t, string(pub)))

@@ -12,8 +12,8 @@ import (
 	"filippo.io/age/plugin"
 )
 
-// noQuote fails where the text of an error holds eight bytes of the input that
-// no English word explains: what came in may be a private key.
+// noQuote fails where the text of an error holds a piece of the input that its
+// own words do not explain: what came in may be a private key.
 func noQuote(t *testing.T, err error, in []byte) {
 	t.Helper()
 	text := err.Error()

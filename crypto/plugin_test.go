@@ -114,7 +114,7 @@ func (f *fakePlugin) ask() error {
 	return nil
 }
 
-// installPlugins puts the fake plugins on PATH, and returns their folder.
+// installPlugins puts the fake plugins on PATH.
 func installPlugins(t *testing.T, names ...string) {
 	t.Helper()
 	if runtime.GOOS == "windows" {

@@ -2,6 +2,8 @@ package crypto
 
 import (
 	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -13,6 +15,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/plugin"
+	"filippo.io/age/tag"
 )
 
 const ed25519Line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHgv1fO9ucePBWTbhkmhJi6gtCkpk+uNd/Pkx8yc4y5P"
@@ -32,12 +35,22 @@ func TestParseRecipient(t *testing.T) {
 		t.Fatal(err)
 	}
 	const x25519 = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+	p256, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point := p256.PublicKey().Bytes() // 4, x, y; compressed: the parity of y, x
+	hardware, err := tag.NewClassicRecipient(append([]byte{2 + point[64]&1}, point[1:33]...))
+	if err != nil {
+		t.Fatal(err)
+	}
 	yubikey := plugin.EncodeRecipient("yubikey", []byte("0123456789"))
 	ssh := "ssh-ed25519 " + sshBlob("ssh-ed25519", string(ed25519Point()))
 	for name, tc := range map[string]struct{ line, text, kind, comment string }{
 		"age":              {x25519, x25519, "age", ""},
 		"blanks":           {" \t" + x25519 + " \r\n", x25519, "age", ""},
 		"post-quantum":     {hybrid.Recipient().String(), hybrid.Recipient().String(), "age-pq", ""},
+		"hardware":         {hardware.String(), hardware.String(), "age-tag", ""},
 		"plugin":           {yubikey, yubikey, "plugin yubikey", ""},
 		"plugin with a 1":  {plugin.EncodeRecipient("a1b", nil), plugin.EncodeRecipient("a1b", nil), "plugin a1b", ""},
 		"ssh":              {ssh, ssh, "ssh-ed25519", ""},

@@ -41,7 +41,7 @@ func parseSSHKey(content, pub []byte) (privateKey, string) {
 	case pemEC:
 		return nil, unsupportedSSH("ecdsa-sha2")
 	case pemDSA:
-		return nil, unsupportedSSH(ssh.InsecureKeyAlgoDSA)
+		return nil, unsupportedSSH("ssh-dss")
 	case pemPKCS8Locked:
 		if _, reason := parsePBES2(block.Bytes); reason != "" {
 			return nil, reason
@@ -76,7 +76,7 @@ func parseReadySSH(block *pem.Block) (privateKey, string) {
 	case err == nil:
 		return readySSH(raw)
 	case block.Type == pemPKCS8 && isDSA(block.Bytes):
-		return nil, unsupportedSSH(ssh.InsecureKeyAlgoDSA)
+		return nil, unsupportedSSH("ssh-dss")
 	}
 	return nil, damagedSSHKey
 }
