@@ -154,7 +154,7 @@ func (s *session) explainFormation(err error) *Error {
 				hint("take it out, and make a new one: whoever can read the file has it")
 		}
 		e := failed(err, "cannot use '%s': line %d: %v", path, people.Line, people.Err)
-		if crypto.ReasonOf(err) == crypto.MergeMarkers {
+		if errors.Is(err, formation.ErrPeopleMarkers) {
 			return e.hint("keep the lines of both sides and take the markers out, then '%s share wrap'", program)
 		}
 		return e.hint("mend or remove that line; people are added with '%s share add'", program)

@@ -166,7 +166,7 @@ func (s *session) keyExport(ctx context.Context, to []string, passphrase bool) e
 			return failed(err, "cannot seal the key: %v", err)
 		}
 	} else if sealed, err = crypto.Wrap(content, recipients, s.talk(ctx)); err != nil {
-		return s.explainWrap(err, &formation.People{})
+		return s.explainWrap(err, len(recipients))
 	}
 	if _, err := s.Out.Write(sealed); err != nil {
 		return err
@@ -255,6 +255,9 @@ func (s *session) importKey(ctx context.Context, f *formation.Formation, content
 		content = opened
 	}
 	key, err := crypto.ParseKey(content)
+	if _, sealed := crypto.Detect(content); err != nil && crypto.ReasonOf(sealed) == crypto.Truncated {
+		return usage("the sealed key is cut short; nothing was changed").hint("was all of it copied, from the BEGIN line to the END line?")
+	}
 	if err != nil {
 		return (usage("what was given is no key: %v; nothing was changed", err)).
 			hint("a Fernet key has 44 characters, an age key starts with AGE-SECRET-KEY-")

@@ -83,6 +83,7 @@ type keyChange struct {
 	had     bool   // .age-recipients is there
 	keyFile []byte // the bytes that .key is to have
 	sealed  bool   // the key, and with it the vault, is another one
+	listed  bool   // .age-recipients changes
 }
 
 // openKeyChange locks and opens a formation for a change of its key. retired
@@ -191,6 +192,7 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 		return failed(err, "'%s' would not be readable any more: %v; nothing was changed", c.s.show(list), err)
 	}
 	if old, err := os.ReadFile(list); err != nil || string(old) != string(content) {
+		c.listed = true
 		if err := c.batch.Replace(list, content, formation.ModeOf(list, 0o644)); err != nil {
 			return err
 		}

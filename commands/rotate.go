@@ -102,11 +102,15 @@ func (s *session) rotate(ctx context.Context, f *formation.Formation) error {
 
 // sayKeySpread says how a new key reaches the others.
 func (s *session) sayKeySpread(c *keyChange) {
+	files := s.show(c.Path(formation.VaultFile))
+	if c.listed {
+		files = s.show(c.Path(formation.RecipientsFile)) + ", " + files
+	}
 	if n := len(c.people.All()); n > 0 {
-		s.hint("commit %s and %s; the others then run '%s unlock'", s.show(c.Path(formation.VaultFile)), s.show(c.Path(formation.WrappedKeyFile)), program)
+		s.hint("commit %s and %s; the others then run '%s unlock'", files, s.show(c.Path(formation.WrappedKeyFile)), program)
 		return
 	}
-	s.hint("commit %s, and give the new key to whoever needs it: '%s key export -h'", s.show(c.Path(formation.VaultFile)), program)
+	s.hint("commit %s, and give the new key to whoever needs it: '%s key export -h'", files, program)
 }
 
 func (s *session) convert(ctx context.Context, f *formation.Formation, format crypto.Format) error {

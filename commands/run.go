@@ -97,6 +97,8 @@ func (r *runner) app() *cli.App {
 			r.renderCommand(),
 			r.statusCommand(),
 			r.checkCommand(),
+			r.diffCommand(),
+			r.logCommand(),
 			r.copyCommand(),
 			r.rotateCommand(),
 			r.convertCommand(),
@@ -106,6 +108,7 @@ func (r *runner) app() *cli.App {
 			r.keyCommand(),
 			r.hooksCommand(),
 			r.hookRunCommand(),
+			r.textconvCommand(),
 		},
 		Action: func(c *cli.Context) error {
 			if c.Bool("version") {

@@ -222,7 +222,7 @@ func (b *sandbox) tree() tree {
 		switch {
 		case rel == filepath.Join(".git", "muxi-secrets", "lock"):
 			return nil
-		case entry.IsDir() && strings.HasPrefix(rel, ".git"+string(filepath.Separator)) && entry.Name() != "hooks" && entry.Name() != "muxi-secrets":
+		case entry.IsDir() && strings.HasPrefix(rel, ".git"+string(filepath.Separator)) && entry.Name() != "hooks" && entry.Name() != "muxi-secrets" && entry.Name() != "keys":
 			return fs.SkipDir
 		case entry.IsDir() || filepath.Dir(rel) == ".git" && entry.Name() != "config":
 			return nil

@@ -50,8 +50,12 @@ type standing struct {
 	Exposed    []string `json:"exposed"`
 	Problems   []string `json:"problems"` // what is wrong, in words
 
+	Changed map[string]string `json:"changed"` // since when each name has its value, RFC 3339; empty where git cannot say
+
 	opened    bool // what is stored is known
-	fresh     bool // neither key nor vault yet
+	vault     *formation.Vault
+	oldest    string // the name whose value is the oldest, and its age
+	fresh     bool   // neither key nor vault yet
 	key       *crypto.Key
 	survey    *formation.Survey
 	exposures []exposedSecrets
@@ -74,6 +78,7 @@ func (s *session) status(ctx context.Context, asJSON bool) error {
 		st.Hooks, st.Drivers = installed, drivers
 		all = append(all, st)
 	}
+	s.dateStandings(ctx, formations, all)
 	switch {
 	case asJSON:
 		return s.printJSON(map[string]any{"formations": all})
@@ -126,7 +131,7 @@ func (s *session) standingOf(ctx context.Context, f *formation.Formation) (*stan
 	st.survey = survey
 	st.References = append(st.References, survey.Names()...)
 	if vault != nil {
-		st.opened = true
+		st.opened, st.vault = true, vault
 		st.Secrets = append(st.Secrets, vault.Names()...)
 		st.Missing = append(st.Missing, absent(survey.Required(), vault)...)
 		st.Unused = append(st.Unused, unused(survey, vault)...)
@@ -284,6 +289,9 @@ func (s *session) printStanding(st *standing) {
 	}
 	if st.opened {
 		row("unused", "%s", namesOrNone(st.Unused))
+	}
+	if st.oldest != "" {
+		row("oldest", "%s", st.oldest)
 	}
 	row("template", "%s", st.Template)
 	row("hooks", "%s", st.Hooks)

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -72,6 +73,10 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 	}
 	took, err := s.takeKey(ctx, f, content)
 	if err != nil {
+		// A rotation that came in between has wrapped another key.
+		if now, readErr := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); readErr == nil && !bytes.Equal(now, wrapped) && ctx.Err() == nil {
+			return s.unlock(ctx, f, have)
+		}
 		return err
 	}
 	switch took {
@@ -156,6 +161,12 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 		}
 		return 0, (&Error{Code: code, Err: err}).line("what came is no key of a formation: %v", err).hint("nothing was changed")
 	}
+	lock, err := s.lockSettled(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	defer lock.Release()
+	// Under the lock: a rotation would change the vault in between.
 	if sealed, ok, err := f.ReadSealed(); err != nil {
 		return 0, err
 	} else if ok {
@@ -163,11 +174,6 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 			return 0, s.keyDoesNotFit(f, key, err)
 		}
 	}
-	lock, err := s.lock(ctx, f)
-	if err != nil {
-		return 0, err
-	}
-	defer lock.Release()
 	w := &writing{s: s, ctx: ctx, batch: s.Files.BatchIn(f.Dir), Opened: &formation.Opened{Formation: f, Key: key}}
 	defer w.batch.Discard()
 	if err := w.tellGit(ctx); err != nil {

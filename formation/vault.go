@@ -53,6 +53,9 @@ func DecodeVault(plaintext []byte) (*Vault, error) {
 	if !utf8.Valid(plaintext) {
 		return nil, &ContentError{"it holds bytes that are not UTF-8"}
 	}
+	if v := decodePlain(plaintext); v != nil {
+		return v, nil
+	}
 	decoder := json.NewDecoder(bytes.NewReader(plaintext))
 	token, err := decoder.Token()
 	if err != nil {

@@ -1,0 +1,76 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
+)
+
+// dateStandings says since when each secret has the value it has in the work
+// tree: git is asked once for all formations. Outside of a repository, and where
+// git cannot say, nothing is known: that is no reason for status to fail.
+func (s *session) dateStandings(ctx context.Context, formations []*formation.Formation, all []*standing) {
+	ages := s.ages(ctx, formations, all)
+	for _, st := range all {
+		st.Changed = map[string]string{}
+		since := ages[st]
+		for name, date := range since {
+			if !date.IsZero() {
+				st.Changed[name] = date.Format(time.RFC3339)
+			}
+		}
+		if name, days := oldest(since, s.Now()); name != "" {
+			st.oldest = fmt.Sprintf("%s, %s", name, plural(days, "day"))
+		}
+	}
+}
+
+func (s *session) ages(ctx context.Context, formations []*formation.Formation, all []*standing) map[*standing]map[string]time.Time {
+	repo, err := s.repository()
+	if err != nil || repo == nil || repo.Layout().Top == "" {
+		return nil
+	}
+	current := map[string]*formation.Vault{}
+	label := map[*standing]string{}
+	for i, st := range all {
+		if st.vault != nil && st.vault.Len() > 0 {
+			label[st] = s.fromTop(repo.Layout(), formations[i].Dir)
+			current[label[st]] = st.vault
+		}
+	}
+	if len(current) == 0 {
+		return nil
+	}
+	history, err := hooks.ReadHistory(ctx, repo, s.gitKeys(ctx, repo), "")
+	if err != nil {
+		return nil
+	}
+	found, err := history.Ages(current, s.Now())
+	if err != nil {
+		return nil
+	}
+	ages := map[*standing]map[string]time.Time{}
+	for st, dir := range label {
+		ages[st] = found[dir]
+	}
+	return ages
+}
+
+// oldest is the name whose value is the oldest, and its age in days; "" where
+// none is known.
+func oldest(changed map[string]time.Time, now time.Time) (name string, days int) {
+	for _, one := range slices.Sorted(maps.Keys(changed)) {
+		if date := changed[one]; !date.IsZero() && (name == "" || date.Before(changed[name])) {
+			name = one
+		}
+	}
+	if name == "" {
+		return "", 0
+	}
+	return name, max(0, int(now.Sub(changed[name]).Hours()/24))
+}

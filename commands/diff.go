@@ -1,0 +1,588 @@
+package commands
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
+)
+
+// diffFormats are the forms that a diff can have.
+var diffFormats = [...]string{"text", "json", "github"}
+
+type diffOptions struct {
+	revs     []string
+	base     string
+	format   string
+	exitCode bool
+}
+
+func (r *runner) diffCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "diff",
+		Usage:     "show which secrets were added, changed or removed",
+		UsageText: "[REV [REV] | --base REF] [--format FORMAT] [--exit-code] [--all]",
+		Description: `   git muxi-secrets diff                        HEAD against the work tree
+   git muxi-secrets diff HEAD~3                 an older commit against the work tree
+   git muxi-secrets diff v1.0 v2.0              two commits
+   git muxi-secrets diff --base origin/main     what a pull request changes
+
+Values are compared, across rotations too, and never shown. --format github
+writes a table to the job's summary in GitHub Actions. Exits 0 unless
+--exit-code is given.`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "base", Usage: "what changed between the point where the work left `REF` and HEAD"},
+			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT`: " + strings.Join(diffFormats[:], ", ")},
+			&cli.BoolFlag{Name: "exit-code", Usage: "exit 1 when something changed"},
+			jsonFlag(),
+			allFlag(),
+		},
+		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+			o := diffOptions{revs: c.Args().Slice(), base: c.String("base"), format: c.String("format"), exitCode: c.Bool("exit-code")}
+			if c.Bool("json") {
+				if c.IsSet("format") && o.format != "json" {
+					return usage("--json and --format exclude each other").hint("give one of them")
+				}
+				o.format = "json"
+			}
+			switch {
+			case !slices.Contains(diffFormats[:], o.format):
+				return usage("--format is one of: %s", strings.Join(diffFormats[:], ", "))
+			case c.IsSet("base") && o.base == "" || slices.Contains(o.revs, ""):
+				return usage("a revision is missing").hint("see '%s -h'", c.Command.HelpName)
+			case c.IsSet("base") && len(o.revs) > 0:
+				return usage("--base goes with no other revision").hint("it compares with HEAD")
+			case len(o.revs) > 2:
+				return usage("'diff' takes one or two revisions").hint("see '%s -h'", c.Command.HelpName)
+			}
+			return s.diff(ctx, o)
+		}),
+	}
+}
+
+// side is one of two versions of the repository that are compared.
+type side struct {
+	name   string // as it was asked for
+	commit string // "" for the work tree, and where there is no commit yet
+	disk   bool
+	vaults map[string][]byte // sealed, by the formation's folder, from the top, with /
+	keys   map[string][]byte // .key.age, likewise
+}
+
+// difference is one formation in the JSON of diff.
+type difference struct {
+	Formation  string          `json:"formation"`
+	From       string          `json:"from"`
+	To         string          `json:"to"`
+	FromCommit string          `json:"fromCommit"` // "" for the work tree
+	ToCommit   string          `json:"toCommit"`
+	Changes    []changedSecret `json:"changes"`
+	MovedFrom  string          `json:"movedFrom,omitempty"` // the folder it had
+	Rotated    bool            `json:"rotated"`
+	Readable   bool            `json:"readable"` // false: what changed cannot be said
+	Differs    bool            `json:"differs"`  // something changed
+	Note       string          `json:"note,omitempty"`
+
+	path string // from the top of the repository
+}
+
+type changedSecret struct {
+	Name   string               `json:"name"`
+	Change formation.ChangeKind `json:"change"`
+}
+
+func changedSecrets(changes []formation.Change) []changedSecret {
+	list := []changedSecret{}
+	for _, c := range changes {
+		list = append(list, changedSecret{c.Name, c.Kind})
+	}
+	return list
+}
+
+func (s *session) diff(ctx context.Context, o diffOptions) error {
+	repo, err := s.needRepository()
+	if err != nil {
+		return err
+	}
+	from, to, err := s.sides(ctx, repo, o)
+	if err != nil {
+		return s.explainHistory(err)
+	}
+	dirs, err := s.diffDirs(ctx, repo, from, to)
+	if err != nil {
+		return s.explainHistory(err)
+	}
+	keys := s.gitKeys(ctx, repo)
+	all := []difference{}
+	for _, dir := range dirs {
+		d := s.diffOne(repo.Layout(), keys, dir, from, to)
+		if d != nil {
+			all = append(all, *d)
+		}
+	}
+	if err := s.printDiff(all, from, to, o.format); err != nil {
+		return err
+	}
+	if o.exitCode && slices.ContainsFunc(all, func(d difference) bool { return d.Differs }) {
+		return exitCode(exitNo)
+	}
+	return nil
+}
+
+// sides resolves what is to be compared, as git-diff(1) takes it: A..B is A B,
+// A...B is what B did since it left A.
+func (s *session) sides(ctx context.Context, repo gitutil.Repository, o diffOptions) (from, to *side, err error) {
+	revs := o.revs
+	fork := o.base != ""
+	if fork {
+		revs = []string{o.base, "HEAD"}
+	}
+	if len(revs) == 1 {
+		if a, b, ok := strings.Cut(revs[0], "..."); ok {
+			revs, fork = []string{cmp.Or(a, "HEAD"), cmp.Or(b, "HEAD")}, true
+		} else if a, b, ok := strings.Cut(revs[0], ".."); ok {
+			revs = []string{cmp.Or(a, "HEAD"), cmp.Or(b, "HEAD")}
+		}
+	}
+	switch len(revs) {
+	case 0:
+		if from, err = s.headSide(ctx, repo); err != nil {
+			return nil, nil, err
+		}
+		to = &side{name: "work tree", disk: true}
+	case 1:
+		from, to = &side{name: revs[0]}, &side{name: "work tree", disk: true}
+	default:
+		from, to = &side{name: revs[0]}, &side{name: revs[1]}
+	}
+	if to.disk && repo.Layout().Top == "" {
+		return nil, nil, usage("a bare repository has no work tree to compare with").hint("name two revisions")
+	}
+	for _, one := range []*side{from, to} {
+		if one.disk || one.commit != "" || len(revs) == 0 {
+			continue
+		}
+		if one.commit, err = repo.ResolveRev(ctx, one.name); err != nil {
+			return nil, nil, err
+		}
+	}
+	if fork {
+		base, ok, err := repo.MergeBase(ctx, from.commit, to.commit)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !ok {
+			if shallow, err := repo.Shallow(ctx); err != nil || shallow {
+				return nil, nil, errors.Join(err, &gitutil.ShallowError{Question: "where the work left '" + from.name + "'"})
+			}
+			base = from.commit // two histories that never met
+		}
+		from.commit = base
+	}
+	return from, to, nil
+}
+
+// headSide is HEAD; before the first commit it is empty.
+func (s *session) headSide(ctx context.Context, repo gitutil.Repository) (*side, error) {
+	commit, _, err := repo.Head(ctx)
+	return &side{name: "HEAD", commit: commit}, err
+}
+
+// diffDirs says which formations are compared, and reads their vaults on both
+// sides.
+func (s *session) diffDirs(ctx context.Context, repo gitutil.Repository, from, to *side) ([]string, error) {
+	layout := repo.Layout()
+	var dirs []string
+	only := "" // the one folder that is read
+	if layout.Top != "" && (!s.all || s.dir != "") {
+		formations, err := s.formations()
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range formations {
+			dirs = append(dirs, s.fromTop(layout, f.Dir))
+		}
+		if !s.all {
+			only = dirs[0]
+		}
+	}
+	for _, one := range []*side{from, to} {
+		if err := one.read(ctx, repo, only); err != nil {
+			return nil, err
+		}
+	}
+	if only != "" && (from.vaults[only] == nil) != (to.vaults[only] == nil) {
+		// It came or went: perhaps its folder had another name.
+		for _, one := range []*side{from, to} {
+			if err := one.read(ctx, repo, ""); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if len(dirs) > 0 {
+		return dirs, nil
+	}
+	for _, one := range []*side{from, to} {
+		for dir := range one.vaults {
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.Sort(dirs)
+	dirs = slices.Compact(dirs)
+	if !s.all && len(dirs) > 1 { // a bare repository
+		return nil, usage("there are %d formations and none was chosen", len(dirs)).hint("compare them all with --all")
+	}
+	return dirs, nil
+}
+
+// fromTop is a folder's path from the top of the repository, with /.
+func (s *session) fromTop(layout gitutil.Layout, dir string) string {
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	return hooks.Label(layout.Top, dir)
+}
+
+// read reads the vaults of a side: that of one formation, or all.
+func (one *side) read(ctx context.Context, repo gitutil.Repository, only string) error {
+	one.vaults, one.keys = map[string][]byte{}, map[string][]byte{}
+	take := func(p string, data []byte) {
+		if path.Base(p) == formation.VaultFile {
+			one.vaults[path.Dir(p)] = bytes.Clone(data)
+		} else {
+			one.keys[path.Dir(p)] = bytes.Clone(data)
+		}
+	}
+	if one.disk {
+		return one.readDisk(repo.Layout(), only, take)
+	}
+	if one.commit == "" {
+		return nil
+	}
+	below := only
+	if below == "." {
+		below = ""
+	}
+	return repo.TreeBlobs(ctx, one.commit, below, gitutil.Visitor{
+		MaxBlob: maxSealed,
+		Want: func(p string, _ gitutil.Mode) bool {
+			base := path.Base(p)
+			return (base == formation.VaultFile || base == formation.WrappedKeyFile) && (only == "" || path.Dir(p) == only)
+		},
+		Blob: func(b *gitutil.Blob) error {
+			take(b.Path, b.Data)
+			return nil
+		},
+	})
+}
+
+func (one *side) readDisk(layout gitutil.Layout, only string, take func(string, []byte)) error {
+	var formations []*formation.Formation
+	if only != "" {
+		formations = append(formations, &formation.Formation{Dir: filepath.Join(layout.Top, filepath.FromSlash(only))})
+	} else {
+		formations = formation.Below(layout.Top)
+	}
+	for _, f := range formations {
+		sealed, ok, err := f.ReadSealed()
+		if err != nil {
+			return err
+		}
+		dir := hooks.Label(layout.Top, f.Dir)
+		if ok {
+			take(path.Join(dir, formation.VaultFile), append([]byte{}, sealed...))
+		}
+		if wrapped, err := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); err == nil {
+			take(path.Join(dir, formation.WrappedKeyFile), wrapped)
+		}
+	}
+	return nil
+}
+
+// opened is a side's vault of one formation; nil is the empty one.
+type openedSide struct {
+	vault *formation.Vault
+	key   *crypto.Key
+	err   error
+}
+
+func (one *side) open(keys *hooks.Keys, dir string) openedSide {
+	sealed, ok := one.vaults[dir]
+	if !ok {
+		return openedSide{}
+	}
+	vault, key, err := keys.Open(path.Join(dir, formation.VaultFile), sealed, func() []byte { return one.keys[dir] })
+	return openedSide{vault, key, err}
+}
+
+// diffOne compares one formation; nil where neither side has it, or where it
+// only went to another folder.
+func (s *session) diffOne(layout gitutil.Layout, keys *hooks.Keys, dir string, from, to *side) *difference {
+	d := &difference{path: dir, Formation: dir, From: from.name, To: to.name, FromCommit: from.commit, ToCommit: to.commit, Readable: true, Changes: []changedSecret{}}
+	if layout.Top != "" {
+		d.Formation = s.name(&formation.Formation{Dir: filepath.Join(layout.Top, filepath.FromSlash(dir))})
+	}
+	after, before, at := to.open(keys, dir), from.open(keys, dir), dir
+	_, was := from.vaults[dir]
+	_, is := to.vaults[dir]
+	switch {
+	case !was && is:
+		if moved := movedFrom(keys, dir, from, to, after); moved != "" {
+			at, before = moved, from.open(keys, moved)
+			d.MovedFrom = moved
+		}
+	case was && !is && s.all && movedTo(keys, dir, from, to, before):
+		return nil // it stands under its new name
+	}
+	same := bytes.Equal(from.vaults[at], to.vaults[dir]) && is == (from.vaults[at] != nil)
+	if after.err != nil || before.err != nil {
+		d.Readable, d.Differs, d.Note = false, !same, whyUnread(after.err, before.err)
+		return d
+	}
+	d.Changes = changedSecrets(formation.DiffVaults(before.vault, after.vault))
+	d.Differs = len(d.Changes) > 0
+	d.Rotated = before.key != nil && after.key != nil && before.key.Fingerprint() != after.key.Fingerprint()
+	return d
+}
+
+// whyUnread says why a version is not shown, in words without a value.
+func whyUnread(errs ...error) string {
+	for _, err := range errs {
+		switch reason := crypto.ReasonOf(err); {
+		case err == nil:
+			continue
+		case reason == crypto.NotSealed, reason == crypto.MergeMarkers, reason == crypto.EmptyFile, reason == crypto.Truncated:
+			return fmt.Sprintf("a %s is no sealed file (%s)", formation.VaultFile, reason)
+		}
+		var content *formation.ContentError
+		if errors.As(err, &content) {
+			return fmt.Sprintf("a %s opens and holds no names and values", formation.VaultFile)
+		}
+	}
+	return "it cannot be read with the keys here"
+}
+
+// movedFrom finds the folder that a vault had on the other side, among those
+// that are gone: the same bytes, or mostly the same names and values.
+func movedFrom(keys *hooks.Keys, dir string, from, to *side, after openedSide) string {
+	best, most := "", 0.0
+	var gone []string
+	for other := range from.vaults {
+		if _, still := to.vaults[other]; !still {
+			gone = append(gone, other)
+		}
+	}
+	slices.Sort(gone)
+	for _, other := range gone {
+		if bytes.Equal(from.vaults[other], to.vaults[dir]) {
+			return other
+		}
+		if alike := likeness(from.open(keys, other), after); alike >= 0.5 && alike > most {
+			best, most = other, alike
+		}
+	}
+	return best
+}
+
+// movedTo reports whether a vault that is gone stands in another folder.
+func movedTo(keys *hooks.Keys, dir string, from, to *side, before openedSide) bool {
+	for other := range to.vaults {
+		if _, had := from.vaults[other]; had {
+			continue
+		}
+		if movedFrom(keys, other, from, to, to.open(keys, other)) == dir {
+			return true
+		}
+	}
+	return false
+}
+
+// likeness is the share of the names that have one value in both.
+func likeness(a, b openedSide) float64 {
+	if a.vault == nil || b.vault == nil {
+		return 0
+	}
+	all := max(a.vault.Len(), b.vault.Len())
+	if all == 0 {
+		return 0
+	}
+	equal := 0
+	differs := map[string]bool{}
+	for _, c := range formation.DiffVaults(a.vault, b.vault) {
+		differs[c.Name] = true
+	}
+	for _, name := range b.vault.Names() {
+		if !differs[name] {
+			equal++
+		}
+	}
+	return float64(equal) / float64(all)
+}
+
+func (s *session) printDiff(all []difference, from, to *side, format string) error {
+	switch format {
+	case "json":
+		if s.all {
+			return s.printJSON(map[string]any{"formations": all})
+		}
+		if len(all) == 0 {
+			all = append(all, difference{From: from.name, To: to.name, FromCommit: from.commit, ToCommit: to.commit, Readable: true, Changes: []changedSecret{}})
+		}
+		return s.printJSON(all[0])
+	case "github":
+		return s.writeSummary(markdownDiff(all, from, to))
+	}
+	some := false
+	for _, d := range all {
+		if d.Rotated {
+			s.say("the key of %s was rotated between %s and %s", d.Formation, d.From, d.To)
+		}
+		if d.MovedFrom != "" {
+			s.say("%s was %s before", d.Formation, d.MovedFrom)
+		}
+		if !d.Readable {
+			some = true
+			s.printUnreadable(d)
+			continue
+		}
+		if len(d.Changes) == 0 {
+			continue
+		}
+		some = true
+		indent := ""
+		if s.all {
+			fmt.Fprintf(s.Out, "%s:\n", sanitize(d.Formation))
+			indent = "  "
+		}
+		for _, c := range d.Changes {
+			fmt.Fprintf(s.Out, "%s%s %s (%s)\n", indent, changeSign(c.Change), sanitize(c.Name), c.Change)
+		}
+	}
+	if !some {
+		s.say("no change between %s and %s", from.name, to.name)
+	}
+	return nil
+}
+
+// printUnreadable is the one line about a vault that is not opened: a result
+// where it changed, a remark where it did not.
+func (s *session) printUnreadable(d difference) {
+	if !d.Differs {
+		s.say("%s: %s is the same in both, and %s", d.Formation, formation.VaultFile, d.Note)
+	} else {
+		fmt.Fprintf(s.Out, "%s: %s changed, and %s\n", sanitize(d.Formation), formation.VaultFile, d.Note)
+	}
+	if strings.HasSuffix(d.Note, "with the keys here") {
+		s.hint("get the key with '%s unlock' or '%s key import FILE'", program, program)
+	}
+}
+
+// changeSign is what stands before a name.
+func changeSign(kind formation.ChangeKind) string {
+	switch kind {
+	case formation.Added:
+		return "+"
+	case formation.Removed:
+		return "-"
+	}
+	return "~"
+}
+
+// markdownDiff is a table for the summary of a job.
+func markdownDiff(all []difference, from, to *side) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "### Secrets that changed between %s and %s\n\n", markdown(from.name), markdown(to.name))
+	rows := 0
+	for _, d := range all {
+		row := func(name, change string) {
+			if rows++; rows == 1 {
+				b.WriteString("| Formation | Secret | Change |\n| --- | --- | --- |\n")
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", markdown(d.path), name, change)
+		}
+		switch {
+		case !d.Readable && d.Differs:
+			row("", "changed, and "+d.Note)
+		case !d.Readable:
+			row("", "the same in both, and "+d.Note)
+		}
+		for _, c := range d.Changes {
+			row(markdown(c.Name), string(c.Change))
+		}
+		if d.Rotated {
+			row("", "the key was rotated")
+		}
+	}
+	if rows == 0 {
+		b.WriteString("None.\n")
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+// markdown makes text that Markdown shows as it is: a plain name as code, and
+// of all else every character that could mean something as an entity.
+func markdown(text string) string {
+	if text != "" && strings.Trim(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./~^") == "" {
+		return "`" + text + "`"
+	}
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(text, "\ufffd") {
+		switch {
+		case steers(r):
+			b.WriteRune('\ufffd')
+		case r < 0x80 && r != ' ' && !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9'):
+			fmt.Fprintf(&b, "&#%d;", r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// writeSummary appends to the summary of the job that runs in GitHub Actions;
+// elsewhere it prints.
+func (s *session) writeSummary(text []byte) error {
+	file := s.Getenv("GITHUB_STEP_SUMMARY")
+	if file == "" {
+		_, err := s.Out.Write(text)
+		return err
+	}
+	out, err := os.OpenFile(s.at(file), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err == nil {
+		_, err = out.Write(text)
+		err = errors.Join(err, out.Close())
+	}
+	if err != nil {
+		return failed(err, "cannot write the job's summary: %s", (&formation.FileError{Err: err}).Cause()).hint("GITHUB_STEP_SUMMARY names its file; without it the table is printed")
+	}
+	return nil
+}
+
+// explainHistory says why git could not show the versions asked for.
+func (s *session) explainHistory(err error) error {
+	const remedy = "fetch the whole history: 'fetch-depth: 0' in GitHub Actions, GIT_DEPTH: 0 in GitLab CI, 'git fetch --unshallow' by hand"
+	var shallow *gitutil.ShallowError
+	if errors.As(err, &shallow) {
+		return failed(err, "%v", shallow).hint(remedy)
+	}
+	var missing *gitutil.MissingObjectError
+	if errors.As(err, &missing) {
+		return failed(err, "%v", missing).
+			hint("in a partial clone, fetch everything first: 'git config --unset remote.origin.partialclonefilter', then 'git fetch --refetch'; elsewhere the repository is damaged: 'git fsck' says how")
+	}
+	return s.explainScope(err)
+}

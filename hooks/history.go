@@ -1,0 +1,527 @@
+package hooks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"hash/maphash"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+)
+
+// History is what the commits of a repository did to its vaults. Of each version
+// it keeps what tells values apart, never a value.
+type History struct {
+	// Shallow says that the clone does not hold all of it.
+	Shallow bool
+
+	ctx      context.Context
+	repo     gitutil.Repository
+	keys     *Keys
+	seed     maphash.Seed
+	entries  []*gitutil.LogEntry
+	cut      map[string]bool // commits at which a shallow clone ends
+	versions map[string]*vaultVersion
+	wrapped  func() [][]byte
+}
+
+// VaultCommit is what one commit did to the vault of one formation.
+type VaultCommit struct {
+	*gitutil.LogEntry
+	Dir       string             // the formation's folder in it, from the top, with /
+	Changes   []formation.Change // sorted by name
+	Rotated   bool               // sealed with another key than before
+	Converted crypto.Format      // the format it has since; "" where it had it before
+	MovedFrom string             // the folder it had before, where it has another since
+	// Oldest says that a shallow clone ends here: what it seems to add may be older.
+	Oldest bool
+	// Err is why it cannot be said what was changed: a version does not open.
+	Err error
+
+	after *vaultVersion
+}
+
+// vaultVersion is one blob of a vault, opened.
+type vaultVersion struct {
+	sums   []formation.Sum
+	key    *crypto.Key   // nil: not opened, or no vault
+	format crypto.Format // "": none
+	err    error
+}
+
+var noVault vaultVersion // what is not there holds nothing
+
+// ReadHistory asks git once which commits reachable from rev ("" for HEAD) touch
+// a vault; what is in them is read as Walk needs it. A repository without a
+// commit has an empty history. Errors: *gitutil.RevisionError.
+func ReadHistory(ctx context.Context, repo gitutil.Repository, keys *Keys, rev string) (*History, error) {
+	h := &History{ctx: ctx, repo: repo, keys: keys, seed: maphash.MakeSeed(), cut: cutCommits(repo.Layout()), versions: map[string]*vaultVersion{"": &noVault}}
+	h.wrapped = sync.OnceValue(h.readWrapped)
+	err := repo.Log(ctx, rev, []string{formation.VaultFile}, func(e *gitutil.LogEntry) error {
+		h.entries = append(h.entries, e)
+		return nil
+	})
+	var shallow *gitutil.ShallowError
+	var unborn *gitutil.RevisionError
+	switch {
+	case errors.As(err, &shallow):
+		h.Shallow = true
+		return h, nil
+	case errors.As(err, &unborn) && rev == "":
+		if _, ok, headErr := repo.Head(ctx); headErr == nil && !ok {
+			return h, nil
+		}
+	}
+	return h, err
+}
+
+// cutCommits reads where a shallow clone ends (gitformat-shallow(5)).
+func cutCommits(layout gitutil.Layout) map[string]bool {
+	cut := map[string]bool{}
+	content, err := os.ReadFile(filepath.Join(layout.CommonDir, "shallow"))
+	if err == nil {
+		for _, id := range strings.Fields(string(content)) {
+			cut[id] = true
+		}
+	}
+	return cut
+}
+
+// readWrapped reads every .key.age there ever was, newest first. It is asked for
+// only when nothing else opens a version.
+func (h *History) readWrapped() [][]byte {
+	var ids []string
+	h.repo.Log(h.ctx, "", []string{formation.WrappedKeyFile}, func(e *gitutil.LogEntry) error {
+		for _, c := range e.Changes {
+			for _, id := range []string{c.New, c.Old} {
+				if id != "" && !slices.Contains(ids, id) {
+					ids = append(ids, id)
+				}
+			}
+		}
+		return nil
+	})
+	var all [][]byte
+	h.repo.Blobs(h.ctx, ids, func(_ string, data []byte) error {
+		all = append(all, bytes.Clone(data))
+		return nil
+	}) // as far as it goes: this is for what would else not open at all
+	return all
+}
+
+// trail follows one formation back through the history. paths are those its
+// vault has had so far, the one it has now first; a branch may still be at an
+// older one.
+type trail struct {
+	number int
+	paths  []string
+	done   bool
+}
+
+// firstBatch is how many commits are read at first, so that `log -n 1` does not
+// read them all. Each batch is twice as large.
+const firstBatch = 64
+
+// Walk goes through the history of the formations in dirs (from the top, with
+// /), newest first, and follows each when its folder is renamed. visit is told
+// the number of the formation in dirs and what a commit did to it; it returns
+// false when it needs no more of that formation. Commits that changed no name, no
+// key and no folder are left out, and so are merges that only join what other
+// commits did. Errors: what git says.
+func (h *History) Walk(dirs []string, visit func(n int, c *VaultCommit) bool) error {
+	var trails []*trail
+	for i, dir := range dirs {
+		trails = append(trails, &trail{number: i, paths: []string{path.Join(dir, formation.VaultFile)}})
+	}
+	size := firstBatch
+	for at := 0; at < len(h.entries); {
+		end := min(at+size, len(h.entries))
+		if err := h.load(h.entries[at:end], trails); err != nil {
+			return err
+		}
+		moved := false
+		for ; at < end && !moved; at++ {
+			for _, t := range trails {
+				if t.done {
+					continue
+				}
+				c, followed := h.judge(h.entries[at], t)
+				moved = moved || followed // what lies behind must be looked for under another path
+				if c != nil && !visit(t.number, c) {
+					t.done = true
+				}
+			}
+		}
+		if !slices.ContainsFunc(trails, func(t *trail) bool { return !t.done }) {
+			return nil
+		}
+		size = min(2*size, 8192)
+	}
+	return nil
+}
+
+// load opens the versions that trails need of these commits.
+func (h *History) load(entries []*gitutil.LogEntry, trails []*trail) error {
+	paths := map[string]bool{}
+	for _, t := range trails {
+		if !t.done {
+			for _, p := range t.paths {
+				paths[p] = true
+			}
+		}
+	}
+	var ids []string
+	file := map[string]string{}
+	want := func(id, path string) {
+		if _, ok := h.versions[id]; !ok && file[id] == "" {
+			file[id] = path
+			ids = append(ids, id)
+		}
+	}
+	for _, e := range entries {
+		appeared := false
+		for _, c := range e.Changes {
+			if paths[c.Path] {
+				want(c.New, c.Path)
+				want(c.Old, c.Path)
+				appeared = appeared || c.Old == ""
+			}
+		}
+		if appeared && len(e.Changes) > 1 {
+			for _, c := range e.Changes {
+				if c.New == "" {
+					want(c.Old, c.Path) // the same vault, perhaps, in another folder
+				}
+			}
+		}
+	}
+	return h.open(ids, file)
+}
+
+// open reads and opens blobs on all cores. Those that no key near at hand opens
+// come last, one by one: for them git may be asked.
+func (h *History) open(ids []string, file map[string]string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	type job struct {
+		id     string
+		sealed []byte
+	}
+	jobs := make(chan job, 64)
+	var hard []job
+	var mu sync.Mutex
+	var done sync.WaitGroup
+	for range max(1, runtime.GOMAXPROCS(0)) {
+		done.Go(func() {
+			for j := range jobs {
+				v, ok := h.opened(j.sealed, func() (*formation.Vault, *crypto.Key, error) { return h.keys.openNear(file[j.id], j.sealed) })
+				mu.Lock()
+				if ok {
+					h.versions[j.id] = v
+				} else {
+					hard = append(hard, j)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	err := h.repo.Blobs(h.ctx, ids, func(id string, data []byte) error {
+		jobs <- job{id, bytes.Clone(data)}
+		return nil
+	})
+	close(jobs)
+	done.Wait()
+	if err != nil {
+		return err
+	}
+	for _, j := range hard {
+		if h.ctx.Err() != nil {
+			return context.Cause(h.ctx)
+		}
+		h.versions[j.id], _ = h.opened(j.sealed, func() (*formation.Vault, *crypto.Key, error) {
+			return h.keys.open(file[j.id], j.sealed, h.wrapped)
+		})
+	}
+	return nil
+}
+
+// opened makes a version of what a key opens; ok is false where none did.
+func (h *History) opened(sealed []byte, open func() (*formation.Vault, *crypto.Key, error)) (v *vaultVersion, ok bool) {
+	vault, key, err := open()
+	v = &vaultVersion{key: key, err: err}
+	if err == nil {
+		v.sums = vault.Sums(h.seed)
+	}
+	if key != nil {
+		v.format = key.Format()
+	} else {
+		v.format, _ = crypto.Detect(sealed)
+	}
+	return v, key != nil
+}
+
+// judge says what a commit did to the formation of a trail; nil is nothing.
+// followed says that the trail leads on under another path.
+func (h *History) judge(e *gitutil.LogEntry, t *trail) (c *VaultCommit, followed bool) {
+	parents := max(len(e.Parents), 1)
+	c = &VaultCommit{LogEntry: e, Oldest: h.cut[e.Hash]}
+	var moves []move
+	settled := false // equal to a parent in all that counts
+	for parent := range parents {
+		now := t.find(e.Changes, parent)
+		if now == nil {
+			settled = true // the very file of that parent
+			continue
+		}
+		before, after := h.versions[now.Old], h.versions[now.New]
+		var from *gitutil.LogChange
+		if now.Old == "" {
+			from = h.movedFrom(now, e.Changes)
+		}
+		if from != nil {
+			before = h.versions[from.Old]
+			moves = append(moves, move{from: from.Path, to: now.Path})
+		}
+		one := compare(before, after)
+		one.Dir, one.after = path.Dir(now.Path), after
+		if from != nil {
+			one.MovedFrom = path.Dir(from.Path)
+		}
+		if one.empty() {
+			settled = true
+		}
+		if parent == 0 {
+			c.take(one)
+		} else {
+			c.both(one)
+		}
+	}
+	for _, m := range moves {
+		t.follow(m, parents > 1)
+	}
+	if settled || c.empty() {
+		c = nil
+	}
+	return c, len(moves) > 0
+}
+
+type move struct{ from, to string }
+
+// find picks the change, against one parent, of the file that a trail is at.
+func (t *trail) find(changes []gitutil.LogChange, parent int) *gitutil.LogChange {
+	var found *gitutil.LogChange
+	for _, p := range t.paths {
+		for i := range changes {
+			if c := &changes[i]; c.Parent == parent && c.Path == p && (found == nil || found.New == "" && c.New != "") {
+				found = c
+			}
+		}
+	}
+	return found
+}
+
+// movedFrom finds where a vault was before that appears in a commit: among those
+// that go in it the same bytes, or mostly the same names and values.
+func (h *History) movedFrom(now *gitutil.LogChange, changes []gitutil.LogChange) *gitutil.LogChange {
+	var best *gitutil.LogChange
+	most := 0.0
+	for i := range changes {
+		c := &changes[i]
+		if c.Parent != now.Parent || c.New != "" {
+			continue
+		}
+		if c.Old == now.New {
+			return c
+		}
+		if alike := likeness(h.versions[c.Old], h.versions[now.New]); alike >= 0.5 && alike > most {
+			best, most = c, alike
+		}
+	}
+	return best
+}
+
+// likeness is the share of the names that have one value in both; 0 where one
+// does not open.
+func likeness(a, b *vaultVersion) float64 {
+	if a == nil || b == nil || a.err != nil || b.err != nil {
+		return 0
+	}
+	all := max(len(a.sums), len(b.sums))
+	if all == 0 {
+		return 0
+	}
+	equal := 0
+	for _, x := range a.sums {
+		i, ok := slices.BinarySearchFunc(b.sums, x.Name, func(y formation.Sum, name string) int { return strings.Compare(y.Name, name) })
+		if ok && b.sums[i].Value == x.Value {
+			equal++
+		}
+	}
+	return float64(equal) / float64(all)
+}
+
+// follow leads a trail on under the path from before a rename. In a merge one
+// side had the new path already.
+func (t *trail) follow(m move, merge bool) {
+	t.paths = slices.DeleteFunc(t.paths, func(p string) bool { return p == m.from || p == m.to && !merge })
+	if merge {
+		t.paths = append(t.paths, m.from)
+	} else {
+		t.paths = slices.Insert(t.paths, 0, m.from)
+	}
+}
+
+// compare says what leads from one version to another.
+func compare(before, after *vaultVersion) *VaultCommit {
+	c := &VaultCommit{}
+	switch {
+	case after.err != nil:
+		c.Err = after.err
+	case before.err != nil:
+		c.Err = before.err
+	default:
+		c.Changes = formation.DiffSums(before.sums, after.sums)
+	}
+	c.Rotated = before.key != nil && after.key != nil && !equalKeys(before.key, after.key)
+	if before.format != "" && after.format != "" && before.format != after.format {
+		c.Converted = after.format
+	}
+	return c
+}
+
+func (c *VaultCommit) empty() bool {
+	return len(c.Changes) == 0 && !c.Rotated && c.Converted == "" && c.MovedFrom == "" && c.Err == nil
+}
+
+func (c *VaultCommit) take(o *VaultCommit) {
+	c.Dir, c.Changes, c.Rotated, c.Converted, c.MovedFrom, c.Err, c.after = o.Dir, o.Changes, o.Rotated, o.Converted, o.MovedFrom, o.Err, o.after
+}
+
+// both keeps what is so against another parent, too: a merge's own doing.
+func (c *VaultCommit) both(o *VaultCommit) {
+	if c.after == nil { // the parents before had no part in it
+		c.Dir, c.after = o.Dir, o.after
+	}
+	if c.Err == nil && o.Err == nil {
+		c.Changes = slices.DeleteFunc(slices.Clone(c.Changes), func(x formation.Change) bool {
+			return !slices.ContainsFunc(o.Changes, func(y formation.Change) bool { return x.Name == y.Name })
+		})
+	} else if c.Err == nil {
+		c.Changes, c.Err = nil, o.Err
+	}
+	c.Rotated = c.Rotated && o.Rotated
+	if c.Converted != o.Converted {
+		c.Converted = ""
+	}
+	if c.MovedFrom != o.MovedFrom {
+		c.MovedFrom = ""
+	}
+}
+
+// Ages says since when each name of the vaults has had its value: the author's
+// date of the commit that brought it, or now where none did. current holds the
+// vaults by their folder, from the top, with /; nil ones are passed over. A name
+// is left out where no version says when: those before do not open.
+func (h *History) Ages(current map[string]*formation.Vault, now time.Time) (map[string]map[string]time.Time, error) {
+	var dirs []string
+	for dir, vault := range current {
+		if vault != nil {
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.Sort(dirs)
+	ages := map[string]map[string]time.Time{}
+	committed, err := h.atHead(dirs)
+	if err != nil {
+		return nil, err
+	}
+	open := make([]map[string]uint64, len(dirs))     // names still to be dated
+	least := make([]map[string]time.Time, len(dirs)) // when a value was there for sure
+	for i, dir := range dirs {
+		ages[dir], open[i], least[i] = map[string]time.Time{}, map[string]uint64{}, map[string]time.Time{}
+		head := committed[dir]
+		fresh := map[string]bool{}
+		sums := current[dir].Sums(h.seed)
+		if head == nil || head.err == nil {
+			if head == nil {
+				head = &noVault
+			}
+			for _, c := range formation.DiffSums(head.sums, sums) {
+				fresh[c.Name] = true
+			}
+		}
+		for _, sum := range sums {
+			if fresh[sum.Name] {
+				ages[dir][sum.Name] = now
+			} else {
+				open[i][sum.Name] = sum.Value
+			}
+		}
+	}
+	err = h.Walk(dirs, func(n int, c *VaultCommit) bool {
+		if c.after == nil || c.after.err != nil {
+			return len(open[n]) > 0
+		}
+		brought := map[string]bool{}
+		for _, change := range c.Changes {
+			brought[change.Name] = true
+		}
+		for _, sum := range c.after.sums {
+			value, ok := open[n][sum.Name]
+			switch {
+			case !ok || value != sum.Value:
+			case brought[sum.Name]:
+				ages[dirs[n]][sum.Name] = c.Date
+				delete(open[n], sum.Name)
+			case c.Err != nil:
+				least[n][sum.Name] = c.Date // it may be older
+			}
+		}
+		return len(open[n]) > 0
+	})
+	for i, dir := range dirs {
+		for name, date := range least[i] {
+			if _, still := open[i][name]; still {
+				ages[dir][name] = date
+			}
+		}
+	}
+	return ages, err
+}
+
+// atHead opens the vaults that HEAD has in these folders.
+func (h *History) atHead(dirs []string) (map[string]*vaultVersion, error) {
+	found := map[string]*vaultVersion{}
+	if len(h.entries) == 0 || len(dirs) == 0 {
+		return found, nil
+	}
+	only := ""
+	if len(dirs) == 1 {
+		only = path.Join(dirs[0], formation.VaultFile)
+	}
+	sealed := map[string][]byte{}
+	err := h.repo.TreeBlobs(h.ctx, "HEAD", only, gitutil.Visitor{
+		Want: func(p string, _ gitutil.Mode) bool {
+			return path.Base(p) == formation.VaultFile && slices.Contains(dirs, path.Dir(p))
+		},
+		Blob: func(b *gitutil.Blob) error {
+			sealed[b.Path] = bytes.Clone(b.Data)
+			return nil
+		},
+	})
+	for p, content := range sealed {
+		found[path.Dir(p)], _ = h.opened(content, func() (*formation.Vault, *crypto.Key, error) { return h.keys.open(p, content, h.wrapped) })
+	}
+	return found, err
+}
