@@ -46,7 +46,7 @@ func (s *session) ages(ctx context.Context, formations []*formation.Formation, a
 	if len(current) == 0 {
 		return nil
 	}
-	history, err := hooks.ReadHistory(ctx, repo, s.gitKeys(ctx, repo), "")
+	history, err := hooks.ReadHistory(ctx, repo, s.gitKeys(ctx, repo), "", nil)
 	if err != nil {
 		return nil
 	}

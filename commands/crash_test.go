@@ -29,10 +29,18 @@ type scenario struct {
 	between []map[string]string
 }
 
-func scenarios() []scenario {
+func scenarios(t testing.TB) []scenario {
 	stored := func(b *sandbox) {
 		b.do("old-openai", "add", "OPENAI_API_KEY", "--stdin")
 		b.do("old-other", "add", "OTHER", "--stdin")
+	}
+	own := ownIdentity(t)
+	share := func(b *sandbox) { b.do("", "share", "add", own, "--name", "Own") }
+	other := func(b *sandbox) {
+		must(b, os.CopyFS(filepath.Join(b.top, "other"), os.DirFS(b.dir)))
+		os.Remove(filepath.Join(b.top, "other", ".key"))
+		os.Remove(filepath.Join(b.top, "other", "secrets.enc"))
+		b.do("the-value-to-copy", "-C", "../other", "add", "OPENAI_API_KEY", "--stdin")
 	}
 	env := func(b *sandbox) { b.write("in.env", "OPENAI_API_KEY=from-env\nNEW_ONE=from env\nOTHER=too\n") }
 	return []scenario{
@@ -64,6 +72,33 @@ func scenarios() []scenario {
 			stored(b)
 			must(b, os.Remove(filepath.Join(b.dir, ".key")))
 		}, args: []string{"init", "--start-over"}},
+		// Those that make another key are in rotate_crash_test.go.
+		{name: "share add first", example: simpleExample, prepare: stored, args: []string{"share", "add", own, "--name", "Own"}},
+		{name: "share add later", example: simpleExample, prepare: func(b *sandbox) { stored(b); share(b) },
+			args: []string{"share", "add", "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj", "--name", "Another"}},
+		{name: "add exposed", example: simpleExample, prepare: func(b *sandbox) {
+			stored(b)
+			share(b)
+			b.do("", "share", "remove", "Own")
+		}, stdin: "a-value", args: []string{"add", "OTHER", "--stdin"}},
+		{name: "rename exposed", example: simpleExample, prepare: func(b *sandbox) {
+			stored(b)
+			share(b)
+			b.do("", "share", "remove", "Own")
+		}, args: []string{"rename", "OTHER", "RENAMED"}},
+		{name: "unlock", example: simpleExample, prepare: func(b *sandbox) {
+			stored(b)
+			share(b)
+			must(b, os.Remove(filepath.Join(b.dir, ".key")))
+		}, args: []string{"unlock"}},
+		{name: "key import", example: simpleExample, prepare: func(b *sandbox) {
+			stored(b)
+			b.write("a.key", b.read(".key"))
+			must(b, os.Remove(filepath.Join(b.dir, ".key")))
+		}, args: []string{"key", "import", "a.key"}},
+		{name: "copy first", example: simpleExample, prepare: other, args: []string{"-C", "../other", "copy", "OPENAI_API_KEY", "--to", "."}},
+		{name: "copy over", example: simpleExample, prepare: func(b *sandbox) { stored(b); other(b) },
+			args: []string{"-C", "../other", "copy", "OPENAI_API_KEY", "--to", ".", "--overwrite"}},
 	}
 }
 
@@ -96,8 +131,17 @@ func state(b *sandbox, before tree) tree {
 			}
 			file.content = fmt.Sprint(values)
 			now[path] = file
-		case strings.HasPrefix(path, filepath.Join(".git", "muxi-secrets", "rename-")):
-			delete(now, path) // the note of a rename that is under way; no value is in it
+		case base == formation.WrappedKeyFile:
+			if wrapped := b.unwrapped(); before[key].content != "" && wrapped != before[key].content || !isKey(wrapped) {
+				b.Errorf(".key.age holds another key than .key")
+			}
+			file.content = "the key, wrapped"
+			now[path] = file
+		case strings.HasPrefix(path, filepath.Join(".git", "muxi-secrets", "rename-")), strings.HasPrefix(path, filepath.Join(".git", "muxi-secrets", "journal-")):
+			delete(now, path) // the note of a change that is under way; no value is in it
+			if file.mode.Perm() != 0o600 {
+				b.Errorf("a note is readable by others")
+			}
 			if hasValue(file.content) {
 				b.Errorf("a note holds a value")
 			}
@@ -122,7 +166,8 @@ func hasValue(content string) bool {
 // next command leaves no temp file, and the same command again finishes.
 func TestFaultAtEveryStep(t *testing.T) {
 	isolateProcess(t)
-	for _, sc := range scenarios() {
+	t.Setenv("XDG_CONFIG_HOME", "")
+	for _, sc := range scenarios(t) {
 		t.Run(sc.name, func(t *testing.T) {
 			t.Parallel()
 			b := newSandbox(t, sc.example, true)
@@ -221,6 +266,7 @@ func finishes(b *sandbox, sc scenario, before, old, after tree) {
 	if len(differing(before, b.tree())) == 0 {
 		return // as if it had never run
 	}
+	now = state(b, before) // a journal was finished
 	again := b.call(run{stdin: sc.stdin}, sc.args...)
 	differ := differing(after, state(b, before))
 	if len(differ) > 0 && sc.name == "add first" {

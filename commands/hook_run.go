@@ -38,7 +38,9 @@ func (s *session) hookRun(ctx context.Context, name string, args []string) error
 	var out *hooks.Outcome
 	switch name {
 	case "pre-commit", "pre-merge-commit":
-		out, err = run.PreCommit(ctx)
+		if out, err = run.PreCommit(ctx); err == nil && name == "pre-merge-commit" && len(out.Templates) > 0 {
+			repo.Refresh(ctx) // git stops here, and it may come to 'git merge --abort'
+		}
 	case "commit-msg":
 		if len(args) != 1 {
 			return usage("git gives the commit-msg hook the file of the message")

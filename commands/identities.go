@@ -28,11 +28,12 @@ const identityConfig = "muxi-secrets.identity"
 type identities struct {
 	list     []*crypto.Identity
 	unusable []error
+	usual    bool // those of the usual places alone: git's configuration was not asked yet
 }
 
 // identities collects the identities a person has: the files given, and nothing
-// else, or that of git config muxi-secrets.identity and the usual places of age
-// and ssh.
+// else, or those in the usual places of age and ssh, to which unwrap adds that of
+// git config muxi-secrets.identity.
 func (s *session) identities(ctx context.Context, files []string) (*identities, error) {
 	have := &identities{}
 	for _, file := range files {
@@ -43,21 +44,7 @@ func (s *session) identities(ctx context.Context, files []string) (*identities, 
 	if len(files) > 0 {
 		return have, nil
 	}
-	if s.inRepository() {
-		repo, err := s.repository()
-		if err != nil {
-			return nil, err
-		}
-		file, ok, err := repo.Config(ctx, identityConfig)
-		if err != nil {
-			return nil, err
-		}
-		if ok && file != "" {
-			if err := have.add(s.at(s.home(file))); err != nil {
-				return nil, s.explainIdentity(err).hint("it is named by 'git config %s'", identityConfig)
-			}
-		}
-	}
+	have.usual = true
 	for _, file := range s.usualIdentities() {
 		err := have.add(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -65,6 +52,26 @@ func (s *session) identities(ctx context.Context, files []string) (*identities, 
 		}
 	}
 	return have, nil
+}
+
+// addConfigured puts that of git's configuration in front.
+func (s *session) addConfigured(ctx context.Context, have *identities) error {
+	have.usual = false
+	repo, err := s.repository()
+	if err != nil || repo == nil {
+		return err
+	}
+	file, ok, err := repo.Config(ctx, identityConfig)
+	if err != nil || !ok || file == "" {
+		return err
+	}
+	usual := have.list
+	have.list = nil
+	if err := have.add(s.at(s.home(file))); err != nil {
+		return s.explainIdentity(err).hint("it is named by 'git config %s'", identityConfig)
+	}
+	have.list = append(have.list, usual...)
+	return nil
 }
 
 // add reads one file. What in it works is taken even where the rest does not.
@@ -169,6 +176,16 @@ func (s *session) explainIdentity(err error) *Error {
 
 // unwrap opens a wrapped key with what a person has.
 func (s *session) unwrap(ctx context.Context, wrapped []byte, have *identities) ([]byte, *crypto.Identity, error) {
+	if have.usual {
+		// Mostly one of the usual ones fits without a question, and git need not
+		// be started to ask for more.
+		if content, who, err := crypto.Unwrap(wrapped, have.list, nil); err == nil {
+			return content, who, nil
+		}
+		if err := s.addConfigured(ctx, have); err != nil {
+			return nil, nil, err
+		}
+	}
 	return crypto.Unwrap(wrapped, have.list, s.talk(ctx))
 }
 

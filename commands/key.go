@@ -395,8 +395,9 @@ func (s *session) keyCommandRun(ctx context.Context, f *formation.Formation, con
 	if err != nil {
 		return failed(err, "there is no 'sh' on PATH to run the command of 'git config %s' with", config).hint("Git for Windows brings one along: run this in Git Bash")
 	}
-	run := exec.CommandContext(ctx, shell, "-c", expandCommand(command, hooks.Label(layout.Top, realDir(f.Dir)), filepath.Base(realDir(f.Dir))))
+	run := exec.CommandContext(ctx, shell, "-c", expandCommand(command))
 	run.Dir, run.Stdin, run.Stdout, run.Stderr = dir, in, out, s.Err
+	run.Env = append(run.Environ(), formationVariable+"="+hooks.Label(layout.Top, realDir(f.Dir)), nameVariable+"="+filepath.Base(realDir(f.Dir)))
 	if err := run.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -423,46 +424,67 @@ func realDir(dir string) string {
 	return dir
 }
 
-// expandCommand fills in a command's {formation} and {name}, quoted for a
-// POSIX shell: a folder's name comes with whatever is cloned, and must be one
-// word of the command wherever the placeholder stands, in quotes too.
-func expandCommand(command, path, name string) string {
+// expandCommand puts variables in place of a command's {formation} and {name},
+// spelled so that a POSIX shell makes each part of one word wherever it stands:
+// bare, in quotes, and in command substitutions within those. A folder's name
+// comes with whatever is cloned, so it never becomes part of the command's
+// text: where this reading of the quotes differs from the shell's, a word may be
+// split, and still nothing of it is run.
+func expandCommand(command string) string {
 	var b strings.Builder
-	quoted := byte(0)
+	var open []byte // what is open, outermost first: ' " ` (
 	for i := 0; i < len(command); i++ {
-		rest := command[i:]
+		within := byte(0)
+		if n := len(open); n > 0 {
+			within = open[n-1]
+		}
+		if variable, length := placeholder(command[i:]); length > 0 {
+			switch within {
+			case '\'':
+				b.WriteString(`'"${` + variable + `}"'`)
+			case '"':
+				b.WriteString(`${` + variable + `}`)
+			default:
+				b.WriteString(`"${` + variable + `}"`)
+			}
+			i += length - 1
+			continue
+		}
 		switch c := command[i]; {
-		case strings.HasPrefix(rest, "{formation}"):
-			b.WriteString(quoteWithin(quoted, path))
-			i += len("{formation}") - 1
-			continue
-		case strings.HasPrefix(rest, "{name}"):
-			b.WriteString(quoteWithin(quoted, name))
-			i += len("{name}") - 1
-			continue
-		case c == '\\' && quoted != '\'' && i+1 < len(command):
+		case within == '\'':
+			if c == '\'' {
+				open = open[:len(open)-1]
+			}
+		case c == '\\' && i+1 < len(command):
 			b.WriteByte(c)
 			i++
-		case (c == '\'' || c == '"') && quoted == 0:
-			quoted = c
-		case c == quoted:
-			quoted = 0
+		case c == within && c != '(', c == ')' && within == '(':
+			open = open[:len(open)-1]
+		case c == '"', c == '`', c == '\'' && within != '"',
+			c == '(' && (within != '"' || i > 0 && command[i-1] == '$'):
+			open = append(open, c)
 		}
 		b.WriteByte(command[i])
 	}
 	return b.String()
 }
 
-// quoteWithin spells text so that a POSIX shell takes it literally: outside of
-// quotes, or in those that are open.
-func quoteWithin(open byte, text string) string {
-	switch open {
-	case '\'':
-		return strings.ReplaceAll(text, "'", `'\''`)
-	case '"':
-		return strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(text)
+// The variables that a configured command finds the formation in.
+const (
+	formationVariable = "GIT_MUXI_SECRETS_FORMATION"
+	nameVariable      = "GIT_MUXI_SECRETS_NAME"
+)
+
+// placeholder returns the variable for the placeholder that text starts with,
+// and that one's length.
+func placeholder(text string) (variable string, length int) {
+	switch {
+	case strings.HasPrefix(text, "{formation}"):
+		return formationVariable, len("{formation}")
+	case strings.HasPrefix(text, "{name}"):
+		return nameVariable, len("{name}")
 	}
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+	return "", 0
 }
 
 // limitedWriter refuses what is longer than any key.

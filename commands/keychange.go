@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,11 +138,42 @@ func (s *session) openRetired(f *formation.Formation, current *crypto.Key, becau
 // newKey has the formation go over to another key: the old one is retired, the
 // vault sealed again. format may be another one than before.
 func (c *keyChange) newKey(format crypto.Format) error {
+	if other := c.s.sharesKeyFile(c.Formation); other != nil {
+		return refuse("'%s' is the key file of %s, too: a new key in it would not open that one's vault; nothing was changed", c.s.show(c.Path(formation.KeyFile)), c.s.name(other)).
+			hint("give this one a file of its own and try again: 'cp %[1]s %[1]s.own && mv %[1]s.own %[1]s'", quote(c.s.show(c.Path(formation.KeyFile))))
+	}
 	key, err := crypto.GenerateKey(format)
 	if err != nil {
 		return err
 	}
 	return c.useKey(key, key.File())
+}
+
+// sharesKeyFile returns another formation of the repository whose .key is the
+// same file by a link, or nil.
+func (s *session) sharesKeyFile(f *formation.Formation) *formation.Formation {
+	layout, ok := s.where()
+	if !ok || layout.Top == "" {
+		return nil
+	}
+	if s.keyFiles == nil { // once, since --all asks for each
+		s.keyFiles = map[string][]*formation.Formation{}
+		for _, one := range formation.Below(layout.Top) {
+			if file, err := filepath.EvalSymlinks(one.Path(formation.KeyFile)); err == nil {
+				s.keyFiles[file] = append(s.keyFiles[file], one)
+			}
+		}
+	}
+	file, err := filepath.EvalSymlinks(f.Path(formation.KeyFile))
+	if err != nil {
+		return nil
+	}
+	for _, one := range s.keyFiles[file] {
+		if !same(one.Dir, f.Dir) {
+			return one
+		}
+	}
+	return nil
 }
 
 func (c *keyChange) useKey(key *crypto.Key, file []byte) error {
@@ -187,6 +219,11 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 	if !c.had && len(c.people.All()) == 0 {
 		return nil // nobody shares it
 	}
+	for _, path := range []string{list, wrapped} {
+		if err := c.s.staysInside(path); err != nil {
+			return err
+		}
+	}
 	content := c.people.Encode()
 	if _, err := formation.ParsePeople(content); err != nil {
 		return failed(err, "'%s' would not be readable any more: %v; nothing was changed", c.s.show(list), err)
@@ -207,6 +244,25 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 		return c.s.explainWrap(err, len(recipients))
 	}
 	return c.batch.Replace(wrapped, sealed, formation.ModeOf(wrapped, 0o644))
+}
+
+// staysInside refuses a link that leads out of the work tree: it may have come
+// with the clone, which does not choose the files that are written.
+func (s *session) staysInside(path string) error {
+	info, err := os.Lstat(path)
+	layout, ok := s.where()
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 || !ok || layout.Top == "" {
+		return nil
+	}
+	to, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		rel, err := filepath.Rel(realDir(layout.Top), to)
+		if first, _, _ := strings.Cut(filepath.ToSlash(rel), "/"); err == nil && filepath.IsLocal(rel) && first != ".git" {
+			return nil
+		}
+	}
+	return failed(err, "'%s' is a symbolic link that leads out of the repository; nothing was changed", s.show(path)).
+		hint("put a file in its place, or remove it: 'rm %s'", quote(s.show(path)))
 }
 
 // explainWrap says why a key cannot be wrapped for its people.

@@ -330,6 +330,7 @@ func TestKeyServiceVault(t *testing.T) {
 		}
 	}
 	if real != "" {
+		t.Logf("against %s", real)
 		t.Setenv("VAULT_ADDR", vaultServer(t, real))
 		w.program("vault", fmt.Sprintf(`exec '%s' "$@"`, real))
 	} else {

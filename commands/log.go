@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -91,7 +92,13 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 		list[i] = logged{Formation: s.name(f), Entries: []loggedEntry{}}
 		dirs[i] = s.fromTop(layout, f.Dir)
 	}
-	history, err := hooks.ReadHistory(ctx, repo, s.gitKeys(ctx, repo), "")
+	// Thousands of small things are made and dropped; there is memory for them.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	var ahead *hooks.Ahead
+	if o.most == 0 {
+		ahead = &hooks.Ahead{Reopen: s.reopen, Dirs: dirs}
+	}
+	history, err := hooks.ReadHistory(ctx, repo, s.gitKeys(ctx, repo), "", ahead)
 	if err == nil {
 		err = history.Walk(dirs, func(n int, c *hooks.VaultCommit) bool {
 			if entry, ok := entryOf(c, o.name); ok {

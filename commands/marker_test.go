@@ -3,6 +3,7 @@
 package commands_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands"
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 )
 
 // The markers are values that occur nowhere else: stored ones, ones on their
@@ -101,6 +103,12 @@ func lines(d commands.Described, thorough bool) [][]string {
 		d.Words, with("-h"), with("-q"), with(strayMarker), with(strayMarker, strayMarker), with("--"+strayMarker),
 		with("--unknown="+strayMarker), with("-"+strayMarker), with("-x", strayMarker), with("--", strayMarker),
 		with("STORED="+strayMarker), append(slices.Clone(d.Words), "STORED="+strayMarker), with("-C", "../elsewhere"))
+	if name := strings.Join(d.Words, " "); name == "share remove" || name == "diff" {
+		// A person's name and a revision are repeated: which one was not found?
+		all = slices.DeleteFunc(all, func(args []string) bool {
+			return slices.Contains(args, strayMarker) || slices.Contains(args, "STORED="+strayMarker)
+		})
+	}
 	for _, flag := range d.Booleans {
 		all = append(all, with("--"+flag), with("--"+flag+"="+strayMarker))
 	}
@@ -135,22 +143,55 @@ func special() []line {
 		{args: []string{"render", ".key"}}, {args: []string{"render", "secrets.enc"}},
 		{args: []string{"export", "--output", "secrets"}}, {args: []string{"export", "--output", "values.env"}},
 		{args: []string{"export", "--format", "json"}}, {args: []string{"delete", "STORED", "--force"}},
+		{args: []string{"copy", "STORED", "--to", "../second"}}, {args: []string{"copy", "STORED", "--to", "../second", "--overwrite"}},
+		{args: []string{"-C", "../second", "copy", "STORED", "--to", ".", "--overwrite"}}, {args: []string{"copy", strayMarker + "=x", "--to", "../second"}},
+		{args: []string{"rotate", "--all"}}, {args: []string{"convert", "--to", "age"}}, {args: []string{"convert", "--to", strayMarker}},
+		{args: []string{"share", "add", markerRecipient}}, {args: []string{"share", "add", "AGE-SECRET-KEY-1" + strayMarker}}, {args: []string{"share", "add", strayMarker}},
+		{args: []string{"share", "add", "ssh-ed25519", strayMarker}}, {args: []string{"share", "add", "../own.txt"}}, {args: []string{"share", "add", ".key"}},
+		{args: []string{"share", "add", "notes.txt"}}, {args: []string{"share", "remove", "Own"}}, {args: []string{"share", "remove", "AGE-SECRET-KEY-1" + strayMarker}},
+		{args: []string{"share", "wrap", "--all"}}, {args: []string{"unlock", "--all"}}, {args: []string{"unlock", "-i", ".key"}}, {args: []string{"unlock", "-i", "secrets.enc"}},
+		{args: []string{"unlock", "-i", "notes.txt"}}, {args: []string{"unlock", "-i", "../own.txt"}},
+		{args: []string{"key", "export", "--to", markerRecipient}}, {args: []string{"key", "export", "--to", "../own.txt"}}, {args: []string{"key", "export", "--to", ".key"}},
+		{args: []string{"key", "export", "--to", "AGE-SECRET-KEY-1" + strayMarker}}, {args: []string{"key", "export", "--passphrase"}},
+		{stdin: newMarker, args: []string{"key", "import", "-"}}, {stdin: "AGE-SECRET-KEY-1" + newMarker, args: []string{"key", "import", "-"}},
+		{args: []string{"key", "import", strayMarker}}, {args: []string{"key", "import", ".key"}}, {args: []string{"key", "import", "-" + strayMarker}},
+		{args: []string{"key", "import", "notes.txt"}}, {args: []string{"key", "import", ".key.age"}}, {args: []string{"key", strayMarker}}, {args: []string{"share", strayMarker}},
+		{args: []string{"key", "pull"}}, {args: []string{"key", "push"}}, {args: []string{"status", "--all"}},
 	}
 }
+
+// markerRecipient is somebody's public key, whose private key nobody has.
+const markerRecipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 
 // TestNoValueAnywhere stores markers, runs every command in every mode, whole
 // and damaged, and searches all that is printed and all that any child is
 // given.
 func TestNoValueAnywhere(t *testing.T) {
 	isolateProcess(t)
+	t.Setenv("XDG_CONFIG_HOME", "")
 	log := spyGit(t)
 	b := newSandbox(t, agentExample, true)
 	b.write("agents/extra.afs", "a: ${{ secrets.STORED }}\nb: 'x ${{ secrets.PREFIXED }}'\n")
 	b.do(storedMarker, "add", "STORED", "--stdin")
 	b.do(prefixMarker, "add", "PREFIXED", "--stdin")
+	must(t, os.CopyFS(filepath.Join(b.top, "second"), os.DirFS(filepath.Join("..", "testdata", "formations", simpleExample))))
+	b.do("", "-C", "../second", "init")
+	b.do("", "share", "add", "--all", ownIdentity(t), "--name", "Own")
+	usual, err := os.ReadFile(filepath.Join(os.Getenv("HOME"), ".config", "age", "keys.txt"))
+	must(t, err)
+	b.write("../own.txt", string(usual))
+	// The commands of git's configuration get the key on a stream, and nothing else.
+	kept := filepath.Join(t.TempDir(), "kept")
+	b.git("config", "muxi-secrets.keyPushCommand", "cat >"+kept)
+	b.git("config", "muxi-secrets.keyPullCommand", "cat "+kept)
+	b.do("", "key", "push")
 	whole := b.tree()
 	key, vault := b.read(".key"), b.read("secrets.enc")
-	pieces := watched(key)
+	second, err := os.ReadFile(filepath.Join(b.top, "second", ".key"))
+	must(t, err)
+	// An age key's first characters stand in messages that say what one looks like.
+	pieces := append(watched(key), watched(string(second))...)
+	pieces = append(pieces, watched(strings.TrimPrefix(strings.TrimSpace(string(usual)), "AGE-SECRET-KEY-1"))...)
 
 	check := func(t *testing.T, what string, args []string, r result) {
 		t.Helper()
@@ -186,6 +227,20 @@ func TestNoValueAnywhere(t *testing.T) {
 		{"merge markers", func() { b.write("secrets.enc", "<<<<<<< ours\n"+vault+"\n=======\n"+vault+"\n>>>>>>> theirs\n") }},
 		{"not sealed", func() { b.write("secrets.enc", `{"STORED": "`+storedMarker+`"}`) }},
 		{"empty", func() { b.write("secrets.enc", "") }},
+		{"a private key in the list", func() { b.write(".age-recipients", "# Own\nAGE-SECRET-KEY-1"+strings.ToUpper(strayMarker)+"\n") }},
+		{"a value in the list", func() { b.write(".age-recipients", "# "+strayMarker[:6]+"\n"+strayMarker+"\n") }},
+		{"another key wrapped", func() {
+			sealed, err := crypto.WrapWithPassphrase([]byte(strayMarker), []byte("x"))
+			must(t, err)
+			b.write(".key.age", string(sealed))
+		}},
+		{"wrapped values", func() {
+			key, err := crypto.ParseKey(bytes.TrimSpace(usual))
+			must(t, err)
+			sealed, err := key.Seal([]byte(strayMarker + "\n" + newMarker))
+			must(t, err)
+			b.write(".key.age", string(sealed))
+		}},
 		{"broken YAML", func() { b.write("agents/extra.afs", "r: ${{ secrets.STORED }}\na: *"+strayMarker+"\n") }},
 		{"more broken YAML", func() {
 			b.write("agents/extra.afs", "r: ${{ secrets.STORED }}\nb: ["+strayMarker+"\nc: "+strayMarker+": x")
@@ -232,6 +287,18 @@ func TestNoValueAnywhere(t *testing.T) {
 			b.restore(whole)
 		}
 	}
+	// What a command made on the way is covered too: its new key is in no file
+	// but .key and the keyring.
+	b.do("", "rotate")
+	b.do("", "share", "remove", "Own")
+	made := b.read(".key")
+	for path, file := range b.tree() {
+		ring := strings.HasPrefix(path, filepath.Join(".git", "muxi-secrets", "keys"))
+		if strings.Contains(file.content, made) && filepath.Base(path) != ".key" && !ring {
+			t.Errorf("%s holds the key", path)
+		}
+	}
+	b.restore(whole)
 	seen, err := os.ReadFile(log)
 	must(t, err)
 	if reveals(string(seen), pieces) {

@@ -73,14 +73,7 @@ func (s *session) keys(ctx context.Context, repo gitutil.Repository) *hooks.Keys
 		top = s.start()
 	}
 	keys := hooks.NewKeys(ctx, repo, top)
-	keys.Unwrap = func(wrapped []byte) ([]byte, error) {
-		have, err := s.identities(ctx, nil)
-		if err != nil {
-			return nil, err
-		}
-		content, _, err := crypto.Unwrap(wrapped, have.list, nil)
-		return content, err
-	}
+	keys.Unwrap = s.unwrapAlone(ctx)
 	return keys
 }
 

@@ -3,6 +3,8 @@
 package commands_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -13,7 +15,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/muxi-ai/git-muxi-secrets/commands"
+	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/crypto/cryptotest"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
@@ -81,7 +86,7 @@ type mergeRepo struct {
 // commit has the tag base.
 func newMergeRepo(t testing.TB, folder string, values ...string) *mergeRepo {
 	t.Helper()
-	m := &mergeRepo{newRepo(t), folder}
+	m := &mergeRepo{newRepo(t, "--template="), folder}
 	m.addFormation(folder)
 	m.git("add", "-A")
 	m.save("formation")
@@ -108,7 +113,9 @@ func (m *mergeRepo) copyOf(t testing.TB) *mergeRepo {
 	must(t, err)
 	dir := filepath.Join(top, "repo")
 	must(t, os.CopyFS(dir, os.DirFS(m.dir)))
-	return &mergeRepo{&repo{t, dir, m.env}, m.folder}
+	c := &mergeRepo{&repo{t, dir, m.env}, m.folder}
+	must(t, os.Chmod(c.path(filepath.Join(c.folder, ".key")), 0o600))
+	return c
 }
 
 // in is the same repository seen from another of its formations, or work trees.
@@ -178,10 +185,17 @@ func (m *mergeRepo) template() string { return filepath.Join(m.folder, "secrets"
 // muxiIn runs a command on the formation, in this process.
 func (m *mergeRepo) muxiIn(r run, args ...string) result {
 	m.Helper()
-	b := &sandbox{m.TB, m.dir, m.path(m.folder)}
-	res := b.call(r, args...)
-	m.quiet(res)
-	return res
+	var out, errs bytes.Buffer
+	env := &commands.Env{
+		In: strings.NewReader(r.stdin), Out: &out, Err: &errs,
+		Terminal: func() (*tty.Terminal, error) { return nil, tty.ErrNoTerminal },
+		Now:      time.Now, Getenv: os.Getenv, Environ: os.Environ, Dir: m.path(m.folder),
+		Files: formation.Files{Fault: r.fault},
+	}
+	inProcess.Lock()
+	code := commands.Run(context.Background(), env, append([]string{"git-muxi-secrets"}, args...))
+	inProcess.Unlock()
+	return m.quiet(result{code, out.String(), errs.String()})
 }
 
 // resolve runs resolve, and expects an exit code.
@@ -286,8 +300,13 @@ func (m *mergeRepo) agreed(want secrets) {
 			names = append(names, name)
 		}
 	}
-	if !slices.Equal(names, slices.Sorted(maps.Keys(want))) {
-		m.Errorf("the template has %v, want %v", names, slices.Sorted(maps.Keys(want)))
+	var stored []string
+	for name := range want {
+		stored = append(stored, formation.Normalize(name))
+	}
+	slices.Sort(stored)
+	if stored = slices.Compact(stored); !slices.Equal(names, stored) {
+		m.Errorf("the template has %v, want %v", names, stored)
 	}
 }
 
@@ -370,7 +389,11 @@ func (m *mergeRepo) everything() tree {
 			return err
 		}
 		content, err := os.ReadFile(path)
-		found[rel] = file{info.Mode(), string(content)}
+		mode := info.Mode()
+		if entry.Name() != ".key" {
+			mode &= 0o100 // all that git keeps of it
+		}
+		found[rel] = file{mode, string(content)}
 		return err
 	}))
 	found["(index)"] = file{0, m.git("ls-files", "-s")}
@@ -548,6 +571,520 @@ func TestMergeSituations(t *testing.T) {
 		}
 	})
 	t.Run("python", sealed.check)
+}
+
+// editing has git's editors do a sed command to the list of a rebase, and
+// nothing to messages.
+func (m *mergeRepo) editing(todo string) *mergeRepo {
+	env := []string{"GIT_EDITOR=true", "GIT_SEQUENCE_EDITOR=true"}
+	if todo != "" {
+		env[1] = "GIT_SEQUENCE_EDITOR=sed -i " + todo
+	}
+	return &mergeRepo{&repo{m.TB, m.dir, append(slices.Clone(m.env), env...)}, m.folder}
+}
+
+// must is do for what has to succeed.
+func (m *mergeRepo) must(args ...string) {
+	m.Helper()
+	if r := m.do(args...); r.code != 0 {
+		m.Errorf("git %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
+	}
+}
+
+// on is one more commit on the current branch.
+func (m *mergeRepo) on(changes ...string) {
+	m.Helper()
+	m.change(changes...)
+	m.commit("one more")
+}
+
+// TestMergeThroughGit goes through what in git merges besides 'git merge'. Each
+// starts with A, B and C in the vault.
+func TestMergeThroughGit(t *testing.T) {
+	isolateProcess(t)
+	start := newMergeRepo(t, "agent", "A=a", "B=b", "C=c")
+	base := secrets{"A": "a", "B": "b", "C": "c"}
+	clean := func(m *mergeRepo) secrets {
+		m.sides([]string{"A=1", "D=1"}, []string{"B=2", "E=2"})
+		return base.change("A=1", "D=1", "B=2", "E=2")
+	}
+	// After contested A is 1 on ours, 2 on theirs; D came by ours, E by theirs.
+	contested := func(m *mergeRepo) secrets {
+		m.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
+		return base.change("D=1", "E=2")
+	}
+	for _, tt := range []struct {
+		name string
+		run  func(m *mergeRepo)
+	}{
+		{"rebase", func(m *mergeRepo) {
+			want := clean(m)
+			m.must("rebase", "-q", "theirs")
+			m.settled(want)
+		}},
+		{"rebase by apply", func(m *mergeRepo) {
+			want := clean(m)
+			m.must("rebase", "-q", "--apply", "theirs")
+			m.settled(want)
+		}},
+		{"rebase by apply, contested", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.do("rebase", "-q", "--apply", "theirs"), want.change("A=2"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("rebase", "--continue")
+			m.settled(want.change("A=1"))
+		}},
+		{"rebase -i, several", func(m *mergeRepo) {
+			want := clean(m)
+			m.on("F=1")
+			m.on("-C", "A=3")
+			m.editing("'1s/^pick/reword/;2s/^pick/edit/'").must("rebase", "-q", "-i", "theirs")
+			m.holds(want.change("F=1"))
+			m.change("G=1")
+			m.must("commit", "-q", "-a", "--amend", "--no-edit")
+			m.editing("").must("rebase", "--continue")
+			m.settled(want.change("F=1", "G=1", "-C", "A=3"))
+		}},
+		{"rebase -i, in another order", func(m *mergeRepo) {
+			want := clean(m)
+			m.on("F=1")
+			m.on("G=1")
+			m.editing("'1{h;d};2G'").must("rebase", "-q", "-i", "theirs")
+			m.settled(want.change("F=1", "G=1"))
+		}},
+		{"rebase -i, fixup", func(m *mergeRepo) {
+			want := clean(m)
+			m.on("F=1")
+			m.on("G=1", "-F")
+			m.editing("'2,3s/^pick/fixup/'").must("rebase", "-q", "-i", "theirs")
+			m.settled(want.change("G=1"))
+		}},
+		{"rebase, contested", func(m *mergeRepo) {
+			want := contested(m)
+			m.on("F=1")
+			m.conflicted(m.do("rebase", "-q", "theirs"), want.change("A=2"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("rebase", "--continue")
+			m.settled(want.change("A=1", "F=1"))
+		}},
+		{"rebase, contested twice", func(m *mergeRepo) {
+			want := contested(m)
+			m.on("A=3")
+			m.conflicted(m.do("rebase", "-q", "theirs"), want.change("A=2"), "A")
+			m.resolve(0, "A", "--ours")
+			m.conflicted(m.editing("").do("rebase", "--continue"), want.change("A=2"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("rebase", "--continue")
+			m.settled(want.change("A=3"))
+		}},
+		{"rebase, a merge made again", func(m *mergeRepo) {
+			m.side("side", "F=1")
+			m.sides([]string{"A=1"}, []string{"B=2"})
+			m.must("merge", "-q", "--no-edit", "side")
+			m.must("rebase", "-q", "--rebase-merges", "theirs")
+			m.settled(base.change("A=1", "B=2", "F=1"))
+		}},
+		{"rebase --skip", func(m *mergeRepo) {
+			want := contested(m)
+			m.on("F=1")
+			m.conflicted(m.do("rebase", "-q", "theirs"), want.change("A=2"), "A")
+			m.editing("").must("rebase", "--skip")
+			m.settled(base.change("A=2", "E=2", "F=1"))
+		}},
+		{"rebase --abort", func(m *mergeRepo) {
+			want := contested(m)
+			before := m.everything()
+			m.conflicted(m.do("rebase", "-q", "theirs"), want.change("A=2"), "A")
+			m.must("rebase", "--abort")
+			m.asBefore(before)
+			m.settled(base.change("A=1", "D=1"))
+			m.resolve(1, "A", "--ours")
+		}},
+		{"rebase --abort after one is settled", func(m *mergeRepo) {
+			m.sides([]string{"A=1", "B=1"}, []string{"A=2", "B=2"})
+			before := m.everything()
+			m.conflicted(m.do("rebase", "-q", "theirs"), base.change("A=2", "B=2"), "A", "B")
+			m.resolve(0, "A", "--theirs")
+			m.must("rebase", "--abort")
+			m.asBefore(before)
+			m.settled(base.change("A=1", "B=1"))
+		}},
+		{"rebase --autostash", func(m *mergeRepo) {
+			want := clean(m)
+			m.change("F=1")
+			m.must("rebase", "-q", "--autostash", "theirs")
+			m.holds(want.change("F=1"))
+		}},
+		{"cherry-pick", func(m *mergeRepo) {
+			want := clean(m)
+			m.must("cherry-pick", "theirs")
+			m.settled(want)
+		}},
+		{"cherry-pick several", func(m *mergeRepo) {
+			m.side("theirs", "B=2")
+			m.on("E=2", "-C")
+			m.on("F=2")
+			m.side("ours", "A=1")
+			m.must("cherry-pick", "base..theirs")
+			m.settled(base.change("A=1", "B=2", "E=2", "-C", "F=2"))
+		}},
+		{"cherry-pick one from the middle", func(m *mergeRepo) {
+			m.side("theirs", "B=2")
+			m.on("E=2", "-C")
+			m.on("F=2")
+			m.side("ours", "A=1")
+			m.must("cherry-pick", "theirs^")
+			m.settled(base.change("A=1", "E=2", "-C"))
+		}},
+		{"cherry-pick, contested", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.do("cherry-pick", "theirs"), want.change("A=1"), "A")
+			m.refused("commit", "-qam", "x")
+			m.refused("-c", "core.editor=true", "commit", "-qa")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("cherry-pick", "--continue")
+			m.settled(want.change("A=2"))
+		}},
+		{"cherry-pick several, one contested", func(m *mergeRepo) {
+			m.side("theirs", "B=2")
+			m.on("A=2")
+			m.on("F=2")
+			m.side("ours", "A=1")
+			m.conflicted(m.do("cherry-pick", "base..theirs"), base.change("A=1", "B=2"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("cherry-pick", "--continue")
+			m.settled(base.change("A=2", "B=2", "F=2"))
+		}},
+		{"cherry-pick --skip", func(m *mergeRepo) {
+			m.side("theirs", "B=2")
+			m.on("A=2")
+			m.on("F=2")
+			m.side("ours", "A=1")
+			m.conflicted(m.do("cherry-pick", "base..theirs"), base.change("A=1", "B=2"), "A")
+			m.must("cherry-pick", "--skip")
+			m.settled(base.change("A=1", "B=2", "F=2"))
+		}},
+		{"cherry-pick --abort", func(m *mergeRepo) {
+			want := contested(m)
+			before := m.everything()
+			m.conflicted(m.do("cherry-pick", "theirs"), want.change("A=1"), "A")
+			m.must("cherry-pick", "--abort")
+			m.asBefore(before)
+			m.settled(base.change("A=1", "D=1"))
+		}},
+		{"cherry-pick --quit, and the vault put back", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.do("cherry-pick", "theirs"), want.change("A=1"), "A")
+			m.must("cherry-pick", "--quit")
+			m.must("reset", "-q", "--hard")
+			m.settled(base.change("A=1", "D=1"))
+		}},
+		{"cherry-pick -n", func(m *mergeRepo) {
+			want := clean(m)
+			m.must("cherry-pick", "-n", "theirs")
+			m.must("commit", "-qm", "x")
+			m.settled(want)
+		}},
+		{"revert", func(m *mergeRepo) {
+			m.side("ours", "A=1", "D=1")
+			m.on("B=2")
+			m.must("revert", "--no-edit", "HEAD^")
+			m.settled(base.change("B=2"))
+		}},
+		{"revert, contested", func(m *mergeRepo) {
+			m.side("ours", "A=1", "D=1")
+			m.on("A=2")
+			m.conflicted(m.do("revert", "--no-edit", "HEAD^"), base.change("A=2"), "A")
+			m.refused("commit", "-qam", "x")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("revert", "--continue")
+			m.settled(base)
+		}},
+		{"revert of what came since, deleted", func(m *mergeRepo) {
+			m.side("ours", "D=1")
+			m.on("D=2")
+			m.conflicted(m.do("revert", "--no-edit", "HEAD^"), base.change("D=2"), "D")
+			m.resolve(0, "D", "--theirs")
+			m.editing("").do("revert", "--continue")
+			m.settled(base)
+		}},
+		{"stash pop", func(m *mergeRepo) {
+			m.side("ours", "A=1")
+			m.change("B=2", "E=2")
+			m.must("stash", "-q")
+			m.on("D=1")
+			m.must("stash", "pop")
+			m.commit("popped")
+			m.settled(base.change("A=1", "B=2", "E=2", "D=1"))
+		}},
+		{"stash pop, contested", func(m *mergeRepo) {
+			m.side("ours", "D=1")
+			m.change("A=2", "E=2")
+			m.must("stash", "-q")
+			m.on("A=1")
+			want := base.change("D=1", "E=2")
+			m.conflicted(m.do("stash", "pop"), want.change("A=1"), "A")
+			m.refused("commit", "-qam", "x")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-qam", "x")
+			m.settled(want.change("A=2"))
+		}},
+		{"stash pop, contested, taken back", func(m *mergeRepo) {
+			m.side("ours", "D=1")
+			m.change("A=2")
+			m.must("stash", "-q")
+			m.on("A=1")
+			m.conflicted(m.do("stash", "pop"), base.change("D=1", "A=1"), "A")
+			m.must("reset", "-q", "--hard")
+			m.settled(base.change("D=1", "A=1"))
+		}},
+		{"am -3", func(m *mergeRepo) {
+			want := clean(m)
+			m.git("format-patch", "-q", "-o", "..", "base..theirs")
+			m.must("am", "-q", "-3", "../0001-theirs.patch")
+			m.settled(want)
+		}},
+		{"am -3, contested", func(m *mergeRepo) {
+			want := contested(m)
+			m.git("format-patch", "-q", "-o", "..", "base..theirs")
+			m.conflicted(m.do("am", "-q", "-3", "../0001-theirs.patch"), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("am", "--continue")
+			m.settled(want.change("A=2"))
+		}},
+		{"am -3 --abort", func(m *mergeRepo) {
+			want := contested(m)
+			before := m.everything()
+			m.git("format-patch", "-q", "-o", "..", "base..theirs")
+			m.conflicted(m.do("am", "-q", "-3", "../0001-theirs.patch"), want.change("A=1"), "A")
+			m.must("am", "--abort")
+			m.asBefore(before)
+			m.settled(base.change("A=1", "D=1"))
+		}},
+		{"merge --squash", func(m *mergeRepo) {
+			want := clean(m)
+			m.must("merge", "-q", "--squash", "theirs")
+			m.must("commit", "-qm", "x")
+			m.settled(want)
+		}},
+		{"merge --squash, contested", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.do("merge", "--squash", "theirs"), want.change("A=1"), "A")
+			m.refused("commit", "-qam", "x")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-qm", "x")
+			m.settled(want.change("A=2"))
+		}},
+		{"merge --squash, contested, theirs whole", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.do("merge", "--squash", "theirs"), want.change("A=1"), "A")
+			m.must("checkout", "-q", "--theirs", m.vault())
+			m.git("add", m.vault())
+			m.refused("commit", "-qm", "x")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-qm", "x")
+			m.settled(want.change("A=2"))
+		}},
+		{"merge --squash, contested, taken back", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.do("merge", "--squash", "theirs"), want.change("A=1"), "A")
+			m.must("reset", "-q", "--hard")
+			m.settled(base.change("A=1", "D=1"))
+		}},
+		{"merge -s ours", func(m *mergeRepo) {
+			contested(m)
+			m.must("merge", "-q", "--no-edit", "-s", "ours", "theirs")
+			m.settled(base.change("A=1", "D=1"))
+		}},
+		{"merge -s resolve", func(m *mergeRepo) {
+			want := contested(m)
+			if r := m.merge("-s", "resolve"); r.code != 1 || m.stages(m.vault()) != "123" {
+				m.Errorf("exit %d, stages %q\n%s%s", r.code, m.stages(m.vault()), r.out, r.err)
+			}
+			if r := m.do("commit", "-qam", "x"); r.code == 0 {
+				m.Error("conflict markers were committed")
+			}
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-q", "--no-edit")
+			m.settled(want.change("A=2"))
+		}},
+		{"merge -s recursive", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.merge("-s", "recursive"), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-q", "--no-edit")
+			m.settled(want.change("A=2"))
+		}},
+		{"merge -X ours", func(m *mergeRepo) { // which git does not tell a driver of
+			want := contested(m)
+			m.conflicted(m.merge("-X", "ours"), want.change("A=1"), "A")
+		}},
+		{"merge -X theirs", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.merge("-X", "theirs"), want.change("A=1"), "A")
+		}},
+		{"merge --no-commit", func(m *mergeRepo) {
+			want := clean(m)
+			m.must("merge", "--no-commit", "theirs")
+			m.holds(want)
+			m.must("commit", "-q", "--no-edit")
+			m.settled(want)
+		}},
+		{"merge --no-ff of a branch ahead", func(m *mergeRepo) {
+			m.side("theirs", "A=2")
+			m.git("checkout", "-q", "-b", "ours", "base")
+			m.must("merge", "-q", "--no-edit", "--no-ff", "theirs")
+			m.settled(base.change("A=2"))
+		}},
+		{"merge --continue after resolve", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("merge", "--continue")
+			m.settled(want.change("A=2"))
+		}},
+		{"merge --continue before resolve", func(m *mergeRepo) {
+			want := contested(m)
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.git("add", "-A")
+			m.editing("").refused("merge", "--continue")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("merge", "--continue")
+			m.settled(want.change("A=2"))
+		}},
+		{"merge --abort", func(m *mergeRepo) {
+			want := contested(m)
+			before := m.everything()
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.must("merge", "--abort")
+			m.asBefore(before)
+			m.settled(base.change("A=1", "D=1"))
+			m.resolve(1, "A", "--ours")
+		}},
+		{"merge --abort after everything is settled", func(m *mergeRepo) {
+			want := contested(m)
+			before := m.everything()
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("merge", "--abort")
+			m.asBefore(before)
+			m.resolve(1, "A", "--theirs")
+			m.settled(base.change("A=1", "D=1"))
+		}},
+		{"merge, aborted, then another merge", func(m *mergeRepo) {
+			m.side("other", "A=3", "F=3")
+			want := contested(m)
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.must("merge", "--abort")
+			r := m.do("merge", "--no-edit", "other")
+			m.conflicted(r, base.change("A=1", "D=1", "F=3"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-q", "--no-edit")
+			m.settled(base.change("A=3", "D=1", "F=3"))
+		}},
+		{"pull", func(m *mergeRepo) {
+			m.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
+			want := base.change("D=1", "E=2")
+			m.git("clone", "-q", "--bare", ".", "../hub.git")
+			m.git("remote", "add", "origin", "../hub.git")
+			m.conflicted(m.do("pull", "-q", "--no-rebase", "--no-edit", "origin", "theirs"), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-q", "--no-edit")
+			m.settled(want.change("A=2"))
+			m.must("push", "-q", "origin", "ours")
+		}},
+		{"pull --rebase", func(m *mergeRepo) {
+			m.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
+			want := base.change("D=1", "E=2")
+			m.git("clone", "-q", "--bare", ".", "../hub.git")
+			m.git("remote", "add", "origin", "../hub.git")
+			m.conflicted(m.do("pull", "-q", "--rebase", "origin", "theirs"), want.change("A=2"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.editing("").must("rebase", "--continue")
+			m.settled(want.change("A=1"))
+		}},
+		{"from a subfolder", func(m *mergeRepo) {
+			want := contested(m)
+			must(m, os.MkdirAll(m.path("agent/agents/deep"), 0o755))
+			sub := &mergeRepo{m.at("agent/agents/deep"), "../.."}
+			if r := sub.do("merge", "--no-edit", "theirs"); r.code != 1 {
+				m.Errorf("exit %d\n%s", r.code, r.err)
+			}
+			if r := sub.quiet(sub.muxi("resolve", "A", "--theirs")); r.code != 0 {
+				m.Errorf("resolve: exit %d\n%s", r.code, r.err)
+			}
+			m.must("commit", "-q", "--no-edit")
+			m.settled(want.change("A=2"))
+		}},
+		{"in a linked work tree without a key", func(m *mergeRepo) {
+			want := contested(m)
+			m.git("checkout", "-q", "base")
+			m.git("worktree", "add", "-q", "../linked", "ours")
+			w := m.in("../linked", "agent")
+			if r := w.merge(); r.code != 1 {
+				m.Errorf("exit %d\n%s", r.code, r.err)
+			} else {
+				m.names(r, "A")
+			}
+			// The main work tree knows nothing of it.
+			m.forgotten()
+			m.resolve(1, "A", "--ours")
+			w.refused("commit", "-qam", "x")
+			w.resolve(0, "A", "--theirs")
+			w.must("commit", "-q", "--no-edit")
+			m.must("checkout", "-q", "--ignore-other-worktrees", "ours")
+			m.settled(want.change("A=2"))
+		}},
+		{"attributes that make conflict markers longer", func(m *mergeRepo) {
+			m.write(".gitattributes", "* conflict-marker-size=32\n")
+			m.commit("attributes")
+			m.git("tag", "-f", "base")
+			want := contested(m)
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-q", "--no-edit")
+			m.settled(want.change("A=2"))
+		}},
+		{"with the conflict style of three sides", func(m *mergeRepo) {
+			want := contested(m)
+			m.git("config", "merge.conflictStyle", "zdiff3")
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+		}},
+		{"with rerere", func(m *mergeRepo) {
+			m.git("config", "rerere.enabled", "true")
+			m.git("config", "rerere.autoUpdate", "true")
+			want := contested(m)
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-q", "--no-edit")
+			m.must("reset", "-q", "--hard", "HEAD^")
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.refused("commit", "-qam", "x")
+		}},
+		{"looked at by merge-tree and remerge-diff in between", func(m *mergeRepo) {
+			m.side("other", "F=3")
+			m.side("third", "A=3")
+			want := contested(m)
+			m.git("branch", "both", "theirs")
+			m.git("checkout", "-q", "both")
+			m.must("merge", "-q", "--no-edit", "other")
+			m.git("checkout", "-q", "ours")
+			m.conflicted(m.do("merge", "--squash", "theirs"), want.change("A=1"), "A")
+			m.do("merge-tree", "--write-tree", "ours", "theirs")
+			m.do("merge-tree", "--write-tree", "ours", "other")
+			m.do("merge-tree", "--write-tree", "ours", "third")
+			m.do("show", "--remerge-diff", "both")
+			m.refused("commit", "-qam", "x")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-qm", "x")
+			m.settled(want.change("A=2"))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.run(start.copyOf(t))
+		})
+	}
 }
 
 // keyOf is the key in a folder's .key.

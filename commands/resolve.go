@@ -139,6 +139,9 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 	if w.Opened, err = s.openMerged(f, state, result); err != nil {
 		return err
 	}
+	if err := s.mergeTemplateAgain(ctx, repo, w, path.Join(path.Dir(vaultPath), formation.TemplateFile)); err != nil {
+		return err
+	}
 	switch {
 	case o.ours:
 		w.Vault.Take(name, result.Side(false))
@@ -182,10 +185,7 @@ func (s *session) mergeAt(ctx context.Context, repo gitutil.Repository, vaultPat
 	if err != nil {
 		return nil, nil, err
 	}
-	var conflict *gitutil.Conflict
-	if i := slices.IndexFunc(conflicts, func(c gitutil.Conflict) bool { return c.Path == vaultPath }); i >= 0 {
-		conflict = &conflicts[i]
-	}
+	conflict := conflictAt(conflicts, vaultPath)
 	if state == nil {
 		return nil, conflict, nil
 	}
@@ -205,18 +205,52 @@ func (s *session) mergeAt(ctx context.Context, repo gitutil.Repository, vaultPat
 
 // stagesOf reads the sides of a vault from the index.
 func (s *session) stagesOf(ctx context.Context, repo gitutil.Repository, conflict *gitutil.Conflict, state *hooks.MergeState) error {
-	for i, to := range []*[]byte{&state.BaseFile, &state.OursFile, &state.TheirsFile} {
-		id := conflict.Stages[i].ID
-		if id == "" {
+	sides, err := sidesOf(ctx, repo, conflict)
+	state.BaseFile, state.OursFile, state.TheirsFile = sides[0], sides[1], sides[2]
+	return err
+}
+
+func conflictAt(conflicts []gitutil.Conflict, path string) *gitutil.Conflict {
+	i := slices.IndexFunc(conflicts, func(c gitutil.Conflict) bool { return c.Path == path })
+	if i < 0 {
+		return nil
+	}
+	return &conflicts[i]
+}
+
+// sidesOf reads base, ours and theirs of a conflict; nil for one that has no file.
+func sidesOf(ctx context.Context, repo gitutil.Repository, conflict *gitutil.Conflict) (sides [3][]byte, err error) {
+	for i, stage := range conflict.Stages {
+		if stage.ID == "" {
 			continue
 		}
-		if err := repo.Blobs(ctx, []string{id}, func(_ string, data []byte) error {
-			*to = append([]byte(nil), data...)
+		if err := repo.Blobs(ctx, []string{stage.ID}, func(_ string, data []byte) error {
+			sides[i] = append([]byte{}, data...)
 			return nil
 		}); err != nil {
-			return err
+			return sides, err
 		}
 	}
+	return sides, nil
+}
+
+// mergeTemplateAgain merges a template by name that git merged line by line: it
+// is full of conflict markers, or one side's whole.
+func (s *session) mergeTemplateAgain(ctx context.Context, repo gitutil.Repository, w *writing, templatePath string) error {
+	conflicts, err := repo.Unmerged(ctx)
+	if err != nil {
+		return err
+	}
+	conflict := conflictAt(conflicts, templatePath)
+	if conflict == nil {
+		return nil
+	}
+	sides, err := sidesOf(ctx, repo, conflict)
+	if err != nil {
+		return err
+	}
+	merged := formation.MergeTemplates(sides[0], sides[1], sides[2])
+	w.editTemplate = func(t *formation.Template) { *t = *formation.ParseTemplate(merged) }
 	return nil
 }
 
@@ -246,9 +280,20 @@ func (s *session) openMerged(f *formation.Formation, state *hooks.MergeState, re
 		vault, _, err := formation.OpenSealed(content, result.Key)
 		if err == nil {
 			o.Vault, o.Sealed = vault, true
+			return o, nil
 		} else if crypto.ReasonOf(err) != crypto.WrongKey {
 			return nil, &formation.VaultError{Path: f.Path(formation.VaultFile), Err: err}
 		}
+	}
+	var again []string
+	for i, c := range state.Contested {
+		if c.Settled {
+			state.Contested[i].Settled = false
+			again = append(again, c.Name)
+		}
+	}
+	if len(again) > 0 {
+		s.warn("%s is not what was left to settle, and is merged again: settle these again, too: %s", s.show(f.Path(formation.VaultFile)), list(again))
 	}
 	return o, nil
 }
@@ -270,5 +315,6 @@ func (s *session) stageMerged(ctx context.Context, repo gitutil.Repository, f *f
 			return err
 		}
 	}
+	repo.Refresh(ctx)
 	return nil
 }

@@ -335,7 +335,13 @@ func TestKeyChangeKilledAtAnyMoment(t *testing.T) {
 				was := files()
 				cmd := b.process(run{}, change.args...)
 				must(t, cmd.Start())
-				time.Sleep(rand.N(longest))
+				if i%2 == 0 {
+					time.Sleep(rand.N(longest))
+				} else { // aim at the few moments in which files are put in place
+					for deadline := time.Now().Add(longest); time.Now().Before(deadline) && len(b.journals()) == 0; {
+					}
+					time.Sleep(rand.N(2 * time.Millisecond))
+				}
 				cmd.Process.Kill()
 				cmd.Wait()
 				switch {
@@ -356,7 +362,7 @@ func TestKeyChangeKilledAtAnyMoment(t *testing.T) {
 				}
 			}
 			t.Logf("%d kills within %v: %d before, %d in between, %d after", change.kills, longest, early, torn, late)
-			if early < 5 || late+torn < 5 {
+			if early < 5 || torn+late < 5 {
 				t.Errorf("the kills are not spread over the run: %d before, %d in between, %d after", early, torn, late)
 			}
 		})
@@ -466,4 +472,49 @@ func TestRotateWhileOthersWork(t *testing.T) {
 		}
 	}
 	b.settled("afterwards")
+}
+
+// TestRotateWhileAdding: what is added while the key changes is all there.
+func TestRotateWhileAdding(t *testing.T) {
+	isolateProcess(t)
+	t.Setenv("XDG_CONFIG_HOME", "")
+	own := ownIdentity(t)
+	b := newSandbox(t, simpleExample, true)
+	shared(b, own)
+	done := make(chan error)
+	start := func(stdin string, args ...string) {
+		cmd := b.process(run{stdin: stdin}, args...)
+		var errs strings.Builder
+		cmd.Stderr = &errs
+		go func() {
+			err := cmd.Run()
+			if err != nil {
+				err = fmt.Errorf("%v: %w\n%s", args, err, errs.String())
+			}
+			done <- err
+		}()
+	}
+	want := maps.Clone(keptValues)
+	for i := range 20 {
+		name := fmt.Sprintf("NAME_%02d", i)
+		want[name] = "value of " + name
+		start(want[name], "add", name, "--stdin")
+		if i%4 == 0 {
+			start("", "rotate")
+		}
+		if i == 10 {
+			start("", "share", "remove", "Bob")
+		}
+	}
+	for range 26 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if got, ok := b.secrets(); !ok || !maps.Equal(got, want) {
+		t.Error("a value is lost")
+	}
+	if b.unwrapped() != b.read(".key") {
+		t.Error(".key.age holds another key than .key")
+	}
 }

@@ -31,6 +31,8 @@ type session struct {
 	layout *gitutil.Layout    // found once; nil until asked
 	repo   gitutil.Repository // opened once; nil until asked
 	looked bool
+
+	keyFiles map[string][]*formation.Formation // by the file that .key is; nil until asked
 }
 
 func newSession(env *Env, c *cli.Context) *session {

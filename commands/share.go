@@ -188,9 +188,12 @@ func (s *session) explainRecipient(bad *crypto.RecipientError, path string) *Err
 		where = "'" + s.show(path) + "'"
 	}
 	if bad.Private {
-		return usage("%s is a private key (it is not repeated here)", where).
-			hint("give the public one: 'age-keygen -y FILE' prints an age key's, ssh keeps it in FILE.pub").
-			hint("a private key that was typed as an argument stands in the shell's history: make a new one")
+		e := usage("%s is a private key (it is not repeated here)", where).
+			hint("give the public one: 'age-keygen -y FILE' prints an age key's, ssh keeps it in FILE.pub")
+		if path == "" {
+			e.hint("a private key that was typed as an argument stands in the shell's history: make a new one")
+		}
+		return e
 	}
 	return usage("%s cannot be shared with: %s", where, bad.Reason).
 		hint("what works: age1... (age-keygen), ssh-ed25519 and ssh-rsa keys, age plugins")
@@ -461,7 +464,9 @@ func (s *session) settleWrapped(ctx context.Context, f *formation.Formation) err
 		if err != nil {
 			return &formation.FileError{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
 		}
-		return repo.StageFile(ctx, path, content, gitutil.ModeFile)
+		err = repo.StageFile(ctx, path, content, gitutil.ModeFile)
+		repo.Refresh(ctx)
+		return err
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -195,6 +196,11 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 		}
 	}
 	// A .key that cannot be read, or is no key, goes: this one opens the vault.
+	// But a link may have come with the clone, and lead to any file.
+	if info, linkErr := os.Lstat(f.Path(formation.KeyFile)); err != nil && linkErr == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return 0, failed(err, "'%s' is a symbolic link, and what it leads to holds no key; nothing was changed", s.show(f.Path(formation.KeyFile))).
+			hint("if that file is of no use, remove the link: 'rm %s'", quote(s.show(f.Path(formation.KeyFile))))
+	}
 	if err := w.batch.Replace(f.Path(formation.KeyFile), content, 0o600); err != nil {
 		return 0, err
 	}

@@ -215,6 +215,8 @@ func (w *writing) settleExposures() error {
 		}
 	}
 	if after := people.Encode(); !bytes.Equal(after, before) {
+		// Run again after a kill, the command would find no change to settle.
+		w.batch.Journal(w.s.journalPath(w.Formation))
 		return w.batch.Replace(w.Path(formation.RecipientsFile), after, formation.ModeOf(w.Path(formation.RecipientsFile), 0o644))
 	}
 	return nil

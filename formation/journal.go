@@ -99,6 +99,9 @@ func (b *Batch) writeJournal() error {
 		}
 		return failed(err)
 	}
+	if len(b.pending) == 1 {
+		return nil // put in place in one step, which needs no note
+	}
 	dir := filepath.Dir(b.journal)
 	if err := makePrivate(dir); err != nil {
 		return failed(err)

@@ -16,7 +16,7 @@ func TestDiffSums(t *testing.T) {
 	seed := maphash.MakeSeed()
 	vaults := []string{
 		`{}`, `{"A": "x"}`, `{"A": "y"}`, `{"A": "x", "B": "y"}`, `{"B": "y", "C": "z"}`,
-		`{"A": 1}`, `{"A": 1.0}`, `{"A": "1"}`, `{"A": [1]}`, `{"A": [ 1 ]}`, `{"A": "\u0078"}`, `{"": "", "Z": ""}`,
+		`{"A": 1}`, `{"A": 1.0}`, `{"A": "1"}`, `{"A": [1]}`, `{"A": [ 1 ]}`, `{"A": "\u0078"}`, `{"": "", "Z": ""}`, `{"B": "y", "A": "x"}`, `{"A": "x", "A": "y"}`,
 	}
 	for _, a := range vaults {
 		for _, b := range vaults {
@@ -24,6 +24,10 @@ func TestDiffSums(t *testing.T) {
 			to, errTo := DecodeVault([]byte(b))
 			if errFrom != nil || errTo != nil {
 				t.Fatal(errFrom, errTo)
+			}
+			seen, err := SumsOf([]byte(b), seed)
+			if err != nil || !slices.Equal(seen, to.Sums(seed)) {
+				t.Errorf("%s: the sums of its text are others (%v)", b, err)
 			}
 			if got, want := DiffSums(from.Sums(seed), to.Sums(seed)), DiffVaults(from, to); !slices.Equal(got, want) {
 				t.Errorf("%s to %s: %v, want %v", a, b, got, want)
@@ -55,6 +59,10 @@ func FuzzDecodePlain(f *testing.F) {
 		got := map[string]string{}
 		for name, e := range v.entries {
 			got[name] = e.value
+		}
+		seed := maphash.MakeSeed()
+		if sums, err := SumsOf(in, seed); err != nil || !slices.Equal(sums, v.Sums(seed)) {
+			t.Fatalf("%q has other sums: %v", in, err)
 		}
 		if !maps.Equal(got, want) {
 			t.Fatalf("%q was read otherwise", in)

@@ -122,7 +122,7 @@ func (t *Template) Values() []Value {
 // that are names and nothing else come out sorted, byte for byte as the MUXI
 // runtime writes them. Where a person wrote comments, their lines stay in
 // their order and new names are put in by the alphabet. A real value is
-// dropped, a placeholder kept.
+// dropped, a placeholder kept; what git marks a conflict with goes.
 func (t *Template) With(names []string) []byte {
 	want := map[string]bool{}
 	for _, name := range names {
@@ -134,7 +134,9 @@ func (t *Template) With(names []string) []byte {
 	var lines []templateLine
 	for _, line := range t.lines {
 		if line.name == "" {
-			lines = append(lines, line)
+			if !isMergeMarker(line.text) {
+				lines = append(lines, line)
+			}
 			continue
 		}
 		if !want[line.name] {

@@ -75,6 +75,22 @@ func (g *gitRepo) updateIndex(ctx context.Context, env []string, entry indexEntr
 	if err != nil {
 		return err
 	}
+	args := quietIndex(c)
+	args = append(args, "update-index", "-z")
+	if entry.id == "" {
+		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--force-remove", "--stdin")...)
+		return err
+	}
+	line := fmt.Sprintf("%o %s 0\t%s\x00", entry.mode, entry.id, entry.path)
+	_, err = g.outputIn(ctx, env, []byte(line), append(args, "--index-info")...)
+	if err == nil && entry.skip {
+		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--skip-worktree", "--stdin")...)
+	}
+	return err
+}
+
+// quietIndex are settings under which git changes an index and runs nothing.
+func quietIndex(c *gitConfig) []string {
 	// A changed index would call the post-index-change hook.
 	args := []string{"-c", "core.hooksPath=" + os.DevNull}
 	// Writing it, git reads files that changed in the same second again, through
@@ -90,17 +106,14 @@ func (g *gitRepo) updateIndex(ctx context.Context, env []string, entry indexEntr
 			}
 		}
 	}
-	args = append(args, "update-index", "-z")
-	if entry.id == "" {
-		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--force-remove", "--stdin")...)
-		return err
+	return args
+}
+
+// Refresh gives git's exit code no meaning: it says that some file differs.
+func (g *gitRepo) Refresh(ctx context.Context) {
+	if c, err := g.readConfig(ctx); err == nil {
+		g.output(ctx, nil, append(quietIndex(c), "update-index", "-q", "--refresh")...)
 	}
-	line := fmt.Sprintf("%o %s 0\t%s\x00", entry.mode, entry.id, entry.path)
-	_, err = g.outputIn(ctx, env, []byte(line), append(args, "--index-info")...)
-	if err == nil && entry.skip {
-		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--skip-worktree", "--stdin")...)
-	}
-	return err
 }
 
 // stayingIndex gives the index that remains after `git commit PATH`. That

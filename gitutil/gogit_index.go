@@ -225,6 +225,9 @@ func (r *goGitRepo) StageFile(_ context.Context, path string, content []byte, mo
 	return err
 }
 
+// Refresh does nothing: where this backend is used there is no git to look.
+func (r *goGitRepo) Refresh(context.Context) {}
+
 // replaceEntry puts an entry (none, where it has no id) in place of all stages of
 // its path and gives back the ones that were there. With only, it does so only
 // where they are the same.

@@ -100,6 +100,11 @@ type Repository interface {
 	// was the same before. The work tree is left alone.
 	StageFile(ctx context.Context, path string, content []byte, mode Mode) error
 
+	// Refresh has the index note which files on disk it agrees with (git
+	// update-index --refresh): a staged file that it has not looked at counts as
+	// changed to 'git merge --abort', which then refuses. Best effort.
+	Refresh(ctx context.Context)
+
 	// WorkTree visits the files on disk that are tracked, or untracked and not
 	// ignored: untracked ones first, each part sorted. A symbolic link is never
 	// followed: its content is its target. Tracked files that are gone from the

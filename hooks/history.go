@@ -63,14 +63,18 @@ var noVault vaultVersion // what is not there holds nothing
 
 // ReadHistory asks git once which commits reachable from rev ("" for HEAD) touch
 // a vault; what is in them is read as Walk needs it. A repository without a
-// commit has an empty history. Errors: *gitutil.RevisionError.
-func ReadHistory(ctx context.Context, repo gitutil.Repository, keys *Keys, rev string) (*History, error) {
+// commit has an empty history. ahead, where not nil, has versions opened while git
+// still looks for more. Errors: *gitutil.RevisionError.
+func ReadHistory(ctx context.Context, repo gitutil.Repository, keys *Keys, rev string, ahead *Ahead) (*History, error) {
 	h := &History{ctx: ctx, repo: repo, keys: keys, seed: maphash.MakeSeed(), cut: cutCommits(repo.Layout()), versions: map[string]*vaultVersion{"": &noVault}}
 	h.wrapped = sync.OnceValue(h.readWrapped)
+	feed, wait := h.start(ahead)
 	err := repo.Log(ctx, rev, []string{formation.VaultFile}, func(e *gitutil.LogEntry) error {
 		h.entries = append(h.entries, e)
+		feed(e)
 		return nil
 	})
+	wait()
 	var shallow *gitutil.ShallowError
 	var unborn *gitutil.RevisionError
 	switch {
@@ -84,6 +88,55 @@ func ReadHistory(ctx context.Context, repo gitutil.Repository, keys *Keys, rev s
 	}
 	return h, err
 }
+
+// Ahead is for a Walk that will need nearly all versions: those of the formations
+// in Dirs are read by a repository of its own, opened once more.
+type Ahead struct {
+	Reopen func() (gitutil.Repository, error)
+	Dirs   []string
+}
+
+// start reads ahead what feed is given, until wait. It is no place to fail: what
+// it does not open is opened when it is needed.
+func (h *History) start(ahead *Ahead) (feed func(*gitutil.LogEntry), wait func()) {
+	if ahead == nil {
+		return func(*gitutil.LogEntry) {}, func() {}
+	}
+	var trails []*trail
+	for _, dir := range ahead.Dirs {
+		trails = append(trails, &trail{paths: []string{path.Join(dir, formation.VaultFile)}})
+	}
+	entries := make(chan *gitutil.LogEntry, 4096)
+	var done sync.WaitGroup
+	done.Go(func() {
+		repo, err := ahead.Reopen()
+		if err == nil {
+			defer repo.Close()
+		}
+		for e := range entries {
+			batch := []*gitutil.LogEntry{e}
+			for len(entries) > 0 && len(batch) < 512 {
+				if more := <-entries; more != nil {
+					batch = append(batch, more)
+				}
+			}
+			if err == nil {
+				ids, file := h.wanted(batch, trails)
+				hard, failed := h.openEasy(repo, ids, file)
+				if len(hard) > 0 {
+					failed = errors.Join(failed, errHard)
+				}
+				err = failed
+			}
+		}
+	})
+	return func(e *gitutil.LogEntry) { entries <- e }, func() {
+		close(entries)
+		done.Wait()
+	}
+}
+
+var errHard = errors.New("no key near at hand")
 
 // cutCommits reads where a shallow clone ends (gitformat-shallow(5)).
 func cutCommits(layout gitutil.Layout) map[string]bool {
@@ -172,6 +225,13 @@ func (h *History) Walk(dirs []string, visit func(n int, c *VaultCommit) bool) er
 
 // load opens the versions that trails need of these commits.
 func (h *History) load(entries []*gitutil.LogEntry, trails []*trail) error {
+	ids, file := h.wanted(entries, trails)
+	return h.open(ids, file)
+}
+
+// wanted lists the blobs of versions that trails need of these commits and that
+// were not opened yet, and the path of each.
+func (h *History) wanted(entries []*gitutil.LogEntry, trails []*trail) (ids []string, file map[string]string) {
 	paths := map[string]bool{}
 	for _, t := range trails {
 		if !t.done {
@@ -180,8 +240,7 @@ func (h *History) load(entries []*gitutil.LogEntry, trails []*trail) error {
 			}
 		}
 	}
-	var ids []string
-	file := map[string]string{}
+	file = map[string]string{}
 	want := func(id, path string) {
 		if _, ok := h.versions[id]; !ok && file[id] == "" {
 			file[id] = path
@@ -205,27 +264,46 @@ func (h *History) load(entries []*gitutil.LogEntry, trails []*trail) error {
 			}
 		}
 	}
-	return h.open(ids, file)
+	return ids, file
 }
 
-// open reads and opens blobs on all cores. Those that no key near at hand opens
-// come last, one by one: for them git may be asked.
+// sealedBlob is a version that is not opened yet.
+type sealedBlob struct {
+	id     string
+	sealed []byte
+}
+
+// open reads and opens blobs. Those that no key near at hand opens come last, one
+// by one: for them git may be asked.
 func (h *History) open(ids []string, file map[string]string) error {
+	hard, err := h.openEasy(h.repo, ids, file)
+	if err != nil {
+		return err
+	}
+	for _, b := range hard {
+		if h.ctx.Err() != nil {
+			return context.Cause(h.ctx)
+		}
+		h.versions[b.id], _ = h.opened(b.sealed, func() ([]byte, *crypto.Key, error) {
+			return h.keys.open(file[b.id], b.sealed, h.wrapped)
+		})
+	}
+	return nil
+}
+
+// openEasy reads blobs and opens them on all cores; it returns those that no key
+// near at hand opens.
+func (h *History) openEasy(repo gitutil.Repository, ids []string, file map[string]string) (hard []sealedBlob, err error) {
 	if len(ids) == 0 {
-		return nil
+		return nil, nil
 	}
-	type job struct {
-		id     string
-		sealed []byte
-	}
-	jobs := make(chan job, 64)
-	var hard []job
+	jobs := make(chan sealedBlob, 64)
 	var mu sync.Mutex
 	var done sync.WaitGroup
 	for range max(1, runtime.GOMAXPROCS(0)) {
 		done.Go(func() {
 			for j := range jobs {
-				v, ok := h.opened(j.sealed, func() (*formation.Vault, *crypto.Key, error) { return h.keys.openNear(file[j.id], j.sealed) })
+				v, ok := h.opened(j.sealed, func() ([]byte, *crypto.Key, error) { return h.keys.openNear(file[j.id], j.sealed) })
 				mu.Lock()
 				if ok {
 					h.versions[j.id] = v
@@ -236,32 +314,21 @@ func (h *History) open(ids []string, file map[string]string) error {
 			}
 		})
 	}
-	err := h.repo.Blobs(h.ctx, ids, func(id string, data []byte) error {
-		jobs <- job{id, bytes.Clone(data)}
+	err = repo.Blobs(h.ctx, ids, func(id string, data []byte) error {
+		jobs <- sealedBlob{id, bytes.Clone(data)}
 		return nil
 	})
 	close(jobs)
 	done.Wait()
-	if err != nil {
-		return err
-	}
-	for _, j := range hard {
-		if h.ctx.Err() != nil {
-			return context.Cause(h.ctx)
-		}
-		h.versions[j.id], _ = h.opened(j.sealed, func() (*formation.Vault, *crypto.Key, error) {
-			return h.keys.open(file[j.id], j.sealed, h.wrapped)
-		})
-	}
-	return nil
+	return hard, err
 }
 
 // opened makes a version of what a key opens; ok is false where none did.
-func (h *History) opened(sealed []byte, open func() (*formation.Vault, *crypto.Key, error)) (v *vaultVersion, ok bool) {
-	vault, key, err := open()
+func (h *History) opened(sealed []byte, open func() ([]byte, *crypto.Key, error)) (v *vaultVersion, ok bool) {
+	plaintext, key, err := open()
 	v = &vaultVersion{key: key, err: err}
 	if err == nil {
-		v.sums = vault.Sums(h.seed)
+		v.sums, v.err = formation.SumsOf(plaintext, h.seed)
 	}
 	if key != nil {
 		v.format = key.Format()
@@ -274,6 +341,9 @@ func (h *History) opened(sealed []byte, open func() (*formation.Vault, *crypto.K
 // judge says what a commit did to the formation of a trail; nil is nothing.
 // followed says that the trail leads on under another path.
 func (h *History) judge(e *gitutil.LogEntry, t *trail) (c *VaultCommit, followed bool) {
+	if !slices.ContainsFunc(e.Changes, func(change gitutil.LogChange) bool { return slices.Contains(t.paths, change.Path) }) {
+		return nil, false
+	}
 	parents := max(len(e.Parents), 1)
 	c = &VaultCommit{LogEntry: e, Oldest: h.cut[e.Hash]}
 	var moves []move
@@ -386,6 +456,7 @@ func (t *trail) follow(m move, merge bool) {
 func compare(before, after *vaultVersion) *VaultCommit {
 	c := &VaultCommit{}
 	switch {
+	case before == after: // the very bytes, which only went elsewhere
 	case after.err != nil:
 		c.Err = after.err
 	case before.err != nil:
@@ -521,7 +592,7 @@ func (h *History) atHead(dirs []string) (map[string]*vaultVersion, error) {
 		},
 	})
 	for p, content := range sealed {
-		found[path.Dir(p)], _ = h.opened(content, func() (*formation.Vault, *crypto.Key, error) { return h.keys.open(p, content, h.wrapped) })
+		found[path.Dir(p)], _ = h.opened(content, func() ([]byte, *crypto.Key, error) { return h.keys.open(p, content, h.wrapped) })
 	}
 	return found, err
 }

@@ -73,25 +73,31 @@ func NewKeys(ctx context.Context, repo gitutil.Repository, top string) *Keys {
 // (*crypto.Error, *formation.KeyError, *formation.FileError), or, where it has
 // none, a *formation.NoKeyError.
 func (k *Keys) Open(file string, sealed []byte, wrapped func() []byte) (*formation.Vault, *crypto.Key, error) {
-	return k.open(file, sealed, func() [][]byte {
+	plaintext, key, err := k.open(file, sealed, func() [][]byte {
 		if wrapped == nil {
 			return nil
 		}
 		return [][]byte{wrapped()}
 	})
+	if err != nil {
+		return nil, nil, err
+	}
+	vault, err := formation.DecodeVault(plaintext)
+	return vault, key, err
 }
 
-func (k *Keys) open(file string, sealed []byte, wrapped func() [][]byte) (*formation.Vault, *crypto.Key, error) {
-	vault, key, err := k.openNear(file, sealed)
-	if err == nil || key != nil {
-		return vault, key, err
+// open is Open without a look at what is inside.
+func (k *Keys) open(file string, sealed []byte, wrapped func() [][]byte) (plaintext []byte, key *crypto.Key, err error) {
+	plaintext, key, err = k.openNear(file, sealed)
+	if err == nil {
+		return plaintext, key, nil
 	}
 	if _, broken := crypto.Detect(sealed); broken != nil {
 		return nil, nil, broken // no key opens it
 	}
 	for _, more := range []func() []*crypto.Key{k.beside, k.stray, func() []*crypto.Key { return k.unwrap(wrapped()) }} {
-		if vault, key, errOther := k.try(file, sealed, more()...); key != nil {
-			return vault, key, errOther
+		if plaintext, key := k.try(file, sealed, more()...); key != nil {
+			return plaintext, key, nil
 		}
 	}
 	return nil, nil, err
@@ -99,22 +105,21 @@ func (k *Keys) open(file string, sealed []byte, wrapped func() [][]byte) (*forma
 
 // openNear is open with the keys that are found without a search, and without a
 // question to git.
-func (k *Keys) openNear(file string, sealed []byte) (*formation.Vault, *crypto.Key, error) {
+func (k *Keys) openNear(file string, sealed []byte) (plaintext []byte, key *crypto.Key, err error) {
 	k.mu.Lock()
 	last := k.last[path.Dir(file)]
 	k.mu.Unlock()
-	if vault, key, err := k.try(file, sealed, last); key != nil {
-		return vault, key, err
+	if plaintext, key := k.try(file, sealed, last); key != nil {
+		return plaintext, key, nil
 	}
 	own := k.ownKey(file)
 	if own.key != last {
-		vault, key, err := k.try(file, sealed, own.key)
-		if key != nil {
-			return vault, key, err
+		if plaintext, key := k.try(file, sealed, own.key); key != nil {
+			return plaintext, key, nil
 		}
 	}
-	if vault, key, err := k.try(file, sealed, k.ring()...); key != nil {
-		return vault, key, err
+	if plaintext, key := k.try(file, sealed, k.ring()...); key != nil {
+		return plaintext, key, nil
 	}
 	if own.err == nil {
 		_, own.err = own.key.Open(sealed)
@@ -124,22 +129,19 @@ func (k *Keys) openNear(file string, sealed []byte) (*formation.Vault, *crypto.K
 
 // try opens with the first of these keys that fits; nil ones are passed over. No
 // key: none fits.
-func (k *Keys) try(file string, sealed []byte, keys ...*crypto.Key) (*formation.Vault, *crypto.Key, error) {
+func (k *Keys) try(file string, sealed []byte, keys ...*crypto.Key) ([]byte, *crypto.Key) {
 	for _, key := range keys {
 		if key == nil {
 			continue
 		}
-		plaintext, err := key.Open(sealed)
-		if err != nil {
-			continue
+		if plaintext, err := key.Open(sealed); err == nil {
+			k.mu.Lock()
+			k.last[path.Dir(file)] = key
+			k.mu.Unlock()
+			return plaintext, key
 		}
-		k.mu.Lock()
-		k.last[path.Dir(file)] = key
-		k.mu.Unlock()
-		vault, err := formation.DecodeVault(plaintext)
-		return vault, key, err
 	}
-	return nil, nil, nil
+	return nil, nil
 }
 
 // Current is the .key beside a file (its path from the top, with /), or that of

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,10 +37,24 @@ type Sides struct {
 
 // inner says that the merge is one of two merge bases (a criss-cross history),
 // whose result is only what the merge at hand is compared with. Git asks for
-// longer conflict markers there.
-func (s Sides) inner() bool {
+// longer conflict markers there than the 7 characters, or those that an attribute
+// asks for, of any other (ll_merge in ll-merge.c).
+func (m *Merger) inner(ctx context.Context, s Sides) bool {
 	n, err := strconv.Atoi(s.MarkerSize)
-	return err == nil && n > 7
+	if err != nil || n <= 7 {
+		return false
+	}
+	repo, err := m.Repo()
+	if err != nil || repo == nil {
+		return true
+	}
+	const attribute = "conflict-marker-size"
+	set, err := repo.Attributes(ctx, []string{filepath.Join(m.Layout.Top, filepath.FromSlash(s.Path))}, []string{attribute})
+	if err != nil || len(set) == 0 {
+		return true
+	}
+	usual, err := strconv.Atoi(set[0][attribute])
+	return err != nil || usual <= 0 || n > usual
 }
 
 // read returns the three versions; nil for an empty one: git gives an empty
@@ -169,44 +184,96 @@ func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *MergeState,
 	if err != nil {
 		return nil, nil, err
 	}
-	state := NewMergeState(m.Layout, s.Path)
 	r, err := m.MergeSealed(ctx, s.Path, base, ours, theirs)
-	if s.inner() {
+	if m.inner(ctx, s) {
 		if err == nil {
 			err = m.spoil(s, r)
 		}
 		return r, nil, err
 	}
+	state := NewMergeState(m.Layout, s.Path)
 	state.BaseFile, state.OursFile, state.TheirsFile = base, ours, theirs
-	if err != nil {
-		state.Failed = true
+	keep := m.begin(ctx, state, ours, r)
+	failed := func(err error) (*VaultResult, *MergeState, error) {
+		state.Failed, state.Contested = true, nil
 		state.LeftAs(ours)
-		return nil, m.note(ctx, state), err
+		if keep {
+			m.note(ctx, state)
+		}
+		return nil, state, err
+	}
+	if err != nil {
+		return failed(err)
 	}
 	sealed := r.Same
-	if sealed == nil {
+	if sealed == nil || len(r.Contested) > 0 {
+		// A contested one is sealed again in any case: that nobody settled it is
+		// known by its bytes.
 		if sealed, err = r.Key.Seal(r.Vault.Encode()); err != nil {
-			return nil, nil, err
-		}
-	}
-	if len(r.Contested) > 0 && r.Same != nil {
-		// Sealed again all the same: that nobody settled it is known by its bytes.
-		if sealed, err = r.Key.Seal(r.Vault.Encode()); err != nil {
-			return nil, nil, err
+			return failed(err)
 		}
 	}
 	for _, c := range r.Contested {
 		state.Contested = append(state.Contested, Contested{Name: c.Name, Ours: c.Ours, Theirs: c.Theirs})
 	}
 	if len(r.Contested) == 0 {
-		state.Forget() // of an earlier try
-		return r, nil, m.publish(s.Ours, ours, sealed)
+		if err := m.publish(s.Ours, ours, sealed); err != nil {
+			return failed(err)
+		}
+		if keep {
+			state.Forget() // of an earlier try
+		}
+		return r, nil, nil
 	}
 	// The note first: a vault that was left open and says so nowhere would lose
 	// what theirs had.
 	state.LeftAs(sealed)
-	m.note(ctx, state)
+	if keep {
+		m.note(ctx, state)
+	}
 	return r, state, m.publish(s.Ours, ours, sealed)
+}
+
+// begin looks at the note of an earlier merge of the vault. keep is false where
+// that merge still waits to be settled: git begins no other beside it, but has
+// the driver called to look ('git merge-tree', 'git log --remerge-diff'), and the
+// note must stay. What went into a commit unsettled, by a rebase that was told to
+// go on, is contested again.
+func (m *Merger) begin(ctx context.Context, state *MergeState, ours []byte, r *VaultResult) (keep bool) {
+	old, err := readMergeState(state.file)
+	if err != nil || old == nil {
+		return true
+	}
+	if old.sameSides(state) {
+		state.Left, state.Earlier = old.Left, old.Earlier // may be what is in the index
+		return true
+	}
+	repo, err := m.Repo()
+	if err != nil || repo == nil {
+		return true
+	}
+	if waits, err := old.waits(ctx, repo); err == nil && waits {
+		return false
+	}
+	if r == nil || old.Failed || !old.WasLeftAs(ours) {
+		return true
+	}
+	for _, c := range old.Contested {
+		if !c.Settled && !r.contests(c.Name) && r.differ(c.Name) {
+			r.Contested = append(r.Contested, formation.Contest{Name: c.Name, Ours: c.Ours, Theirs: c.Theirs})
+		}
+	}
+	slices.SortFunc(r.Contested, func(a, b formation.Contest) int { return strings.Compare(a.Name, b.Name) })
+	return true
+}
+
+func (r *VaultResult) contests(name string) bool {
+	return slices.ContainsFunc(r.Contested, func(c formation.Contest) bool { return c.Name == name })
+}
+
+// differ reports whether the sides do not agree on a name.
+func (r *VaultResult) differ(name string) bool {
+	return slices.ContainsFunc(formation.DiffVaults(r.ours, r.theirs), func(c formation.Change) bool { return c.Name == name })
 }
 
 // spoil writes the result of an inner merge. A contested name must equal
@@ -361,7 +428,7 @@ func (m *Merger) WrappedKey(ctx context.Context, s Sides) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if s.inner() {
+	if m.inner(ctx, s) {
 		// It must equal neither side, or the outer merge would take one.
 		return false, m.publish(s.Ours, nil, append(ours, "\nboth sides of an inner merge\n"...))
 	}

@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -33,6 +34,9 @@ type MergeState struct {
 	// Left are the hashes of what the vault was left as, in both of git's object
 	// formats: as long as git has that, nobody settled anything.
 	Left []string `json:"left"`
+	// Earlier are those from before some names were settled; git may have been
+	// told of them.
+	Earlier []string `json:"earlier,omitempty"`
 	// The sealed sides; nil for a side without the file.
 	BaseFile   []byte `json:"base"`
 	OursFile   []byte `json:"ours"`
@@ -72,7 +76,16 @@ func (m *MergeState) Settle(name string) bool {
 }
 
 // LeftAs notes what the vault is now.
-func (m *MergeState) LeftAs(content []byte) { m.Left = blobIDs(content) }
+func (m *MergeState) LeftAs(content []byte) {
+	m.Earlier = append(m.Earlier, m.Left...)
+	m.Left = blobIDs(content)
+}
+
+// left reports whether a file of git's is what the vault was left as, now or
+// before a name was settled.
+func (m *MergeState) left(id string) bool {
+	return slices.Contains(m.Left, id) || slices.Contains(m.Earlier, id)
+}
 
 // WasLeftAs reports whether content is what the vault was left as.
 func (m *MergeState) WasLeftAs(content []byte) bool {
@@ -165,29 +178,86 @@ func (m *MergeState) Alive(ctx context.Context, repo gitutil.Repository) (bool, 
 	if slices.ContainsFunc(conflicts, func(c gitutil.Conflict) bool { return c.Path == m.Path }) {
 		return true, nil
 	}
-	if !m.Failed {
+	head, _, err := repo.Head(ctx)
+	if err != nil {
+		return false, err
+	}
+	staged, err := m.staged(ctx, repo)
+	if err != nil {
+		return false, err
+	}
+	if !m.Failed && m.left(staged) {
 		// Nobody else seals these bytes: where they are, the merge is.
-		entries, err := repo.ListIndex(ctx, func(path []byte, _ gitutil.Mode) bool { return string(path) == m.Path })
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(entries, func(e gitutil.IndexEntry) bool { return slices.Contains(m.Left, e.ID) }) {
-			if len(m.Open()) > 0 {
-				return true, nil
-			}
-			head, _, err := repo.Head(ctx)
-			return err == nil && head == m.Head, err // settled, and not committed yet
-		}
+		return len(m.Open()) > 0 || head == m.Head, nil
+	}
+	if head != m.Head {
+		return false, nil
+	}
+	if m.TheirsFile != nil && slices.Contains(blobIDs(m.TheirsFile), staged) {
+		return true, nil // theirs was taken whole, where git keeps no note of a merge
 	}
 	operation, err := repo.Operation(ctx)
 	if err != nil || operation.Kind == "" {
 		return false, err
 	}
-	if m.Theirs != "" && operation.Theirs != "" && m.Theirs != operation.Theirs {
-		return false, nil
+	return m.broughtBy(ctx, repo, operation), nil
+}
+
+// staged is the id that the index has of the vault; "" for none.
+func (m *MergeState) staged(ctx context.Context, repo gitutil.Repository) (string, error) {
+	entries, err := repo.ListIndex(ctx, func(path []byte, _ gitutil.Mode) bool { return string(path) == m.Path })
+	if err != nil || len(entries) == 0 {
+		return "", err
 	}
+	return entries[0].ID, nil
+}
+
+// broughtBy reports whether what git is in the middle of is this merge, and not
+// another commit of the same rebase, say, which had this one skipped. Where git
+// does not tell it is.
+func (m *MergeState) broughtBy(ctx context.Context, repo gitutil.Repository, operation gitutil.Operation) bool {
+	if operation.Theirs == "" {
+		return true
+	}
+	if m.Theirs != "" {
+		return m.Theirs == operation.Theirs
+	}
+	side := m.TheirsFile
+	if operation.Kind == "revert" { // takes that commit back: what both sides came from
+		side = m.BaseFile
+	}
+	content := fileAt(ctx, repo, operation.Theirs, m.Path)
+	return content == nil || side == nil || string(content) == string(side)
+}
+
+// waits reports whether git stands where this merge left it, so that none of
+// its commands can be in the middle of another.
+func (m *MergeState) waits(ctx context.Context, repo gitutil.Repository) (bool, error) {
 	head, _, err := repo.Head(ctx)
-	return err == nil && head == m.Head, err
+	if err != nil || head != m.Head {
+		return false, err
+	}
+	conflicts, err := repo.Unmerged(ctx)
+	if err != nil {
+		return false, err
+	}
+	if slices.ContainsFunc(conflicts, func(c gitutil.Conflict) bool { return c.Path == m.Path && m.Sides(&c) }) {
+		return true, nil
+	}
+	staged, err := m.staged(ctx, repo)
+	if err != nil {
+		return false, err
+	}
+	if !m.Failed && m.left(staged) {
+		return true, nil
+	}
+	operation, err := repo.Operation(ctx)
+	return err == nil && operation.Kind == "merge" && m.broughtBy(ctx, repo, operation), err
+}
+
+// sameSides reports whether two notes are of the same merge.
+func (m *MergeState) sameSides(other *MergeState) bool {
+	return bytes.Equal(m.BaseFile, other.BaseFile) && bytes.Equal(m.OursFile, other.OursFile) && bytes.Equal(m.TheirsFile, other.TheirsFile)
 }
 
 // unsettled finds what merges left to be settled in the vaults of the pending
@@ -240,7 +310,7 @@ func unsettledIn(ctx context.Context, repo gitutil.Repository, rev string) ([]sc
 		}
 		err := repo.TreeBlobs(ctx, rev, m.Path, gitutil.Visitor{
 			Blob: func(b *gitutil.Blob) error {
-				if b.Path == m.Path && slices.Contains(m.Left, b.ID) {
+				if b.Path == m.Path && m.left(b.ID) {
 					found = append(found, m.findings()...)
 				}
 				return nil

@@ -274,7 +274,7 @@ func (j *Judge) due(ctx context.Context, snapshots []*Snapshot, settings *format
 	if j.Now != nil {
 		now = j.Now()
 	}
-	history, err := ReadHistory(ctx, j.Repo, NewKeys(ctx, j.Repo, ""), "")
+	history, err := ReadHistory(ctx, j.Repo, NewKeys(ctx, j.Repo, ""), "", nil)
 	if err != nil {
 		return nil, err
 	}
