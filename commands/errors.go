@@ -225,7 +225,8 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 		return e.hint("fetch the right key: 'git muxi-secrets unlock', or 'git muxi-secrets key import FILE'").
 			hint("or, if the file was damaged, %s", restore)
 	case crypto.MergeMarkers:
-		return e.hint("take one side whole, 'git checkout --ours %[1]s' or 'git checkout --theirs %[1]s', then add what the other side had", path)
+		return e.hint("in a merge, '%s resolve' merges both sides by name", program).
+			hint("markers that were committed: %s", restore)
 	case crypto.NotSealed:
 		return e.hint("do not commit it: move it away, and if it holds values take them in with 'git muxi-secrets import'").hint("%s", restore)
 	}

@@ -167,7 +167,7 @@ func (s *session) usualIdentities() []string {
 func (s *session) explainIdentity(err error) *Error {
 	var bad *crypto.IdentityError
 	if errors.As(err, &bad) {
-		return &Error{Code: exitNoKey, Err: err, Lines: []string{fmt.Sprintf("cannot use '%s' as an identity: %s", s.show(bad.Source), bad.Reason)}}
+		return &Error{Code: exitNoKey, Err: err, Lines: []string{fmt.Sprintf("cannot use '%s' as an identity: %s", s.showOwn(bad.Source), bad.Reason)}}
 	}
 	e := s.explain(err)
 	e.Code = exitNoKey
@@ -202,9 +202,9 @@ func (s *session) talk(ctx context.Context) *crypto.Talk {
 	}
 	return &crypto.Talk{
 		Passphrase: func(of string) ([]byte, error) {
-			answer, err := ask(fmt.Sprintf("Passphrase of %s (hidden): ", s.show(of)), true)
+			answer, err := ask(fmt.Sprintf("Passphrase of %s (hidden): ", s.showOwn(of)), true)
 			if errors.Is(err, tty.ErrNoTerminal) {
-				return nil, usage("'%s' fits, but asks for a passphrase, and there is no terminal to ask on", s.show(of)).
+				return nil, usage("'%s' fits, but asks for a passphrase, and there is no terminal to ask on", s.showOwn(of)).
 					hint("run it on a terminal, or name a key without a passphrase with --identity FILE")
 			}
 			return []byte(answer), err

@@ -311,12 +311,15 @@ func (s *session) explainSealedKey(err error, have *identities) error {
 	case crypto.NoIdentity:
 		e.line("the key is sealed for somebody else: none of your keys opens it; nothing was changed")
 		for _, identity := range sources(have.list) {
-			e.line("tried %s", s.show(identity))
+			e.line("tried %s", s.showOwn(identity))
 		}
 		return e.hint("name yours with --identity FILE, or send whoever made it your public key")
 	case crypto.NeedsPerson:
 		return e.line("the key opens only with something that asks for a passphrase, and there is no terminal to ask on").
 			hint("run it on a terminal, or name a key without a passphrase with --identity FILE")
+	}
+	if own, ok := errors.AsType[*Error](err); ok {
+		return own // an identity that cannot be read
 	}
 	if own := s.explain(err); own.Code == exitInterrupted || own.Code == exitUsage {
 		return own

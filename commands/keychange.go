@@ -45,20 +45,6 @@ func (s *session) finish(f *formation.Formation) error {
 	return s.replay(f)
 }
 
-// lockSettled is lock, and finishes what a writer that was waited for left
-// behind when it was killed.
-func (s *session) lockSettled(ctx context.Context, f *formation.Formation) (*formation.Lock, error) {
-	lock, err := s.lock(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.replay(f); err != nil {
-		lock.Release()
-		return nil, err
-	}
-	return lock, nil
-}
-
 // replay is finish for who holds the lock.
 func (s *session) replay(f *formation.Formation) error {
 	done, err := formation.Replay(s.journalPath(f), s.Files)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
@@ -62,19 +61,7 @@ func (s *session) merger(ctx context.Context) (*hooks.Merger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hooks.Merger{Layout: repo.Layout(), Repo: s.repository, Keys: s.keys(ctx, repo), Files: s.Files, Environ: s.Environ()}, nil
-}
-
-// keys finds keys for versions of vaults; .key.age ones open with what the
-// person has, if that asks nothing.
-func (s *session) keys(ctx context.Context, repo gitutil.Repository) *hooks.Keys {
-	top := ""
-	if repo == nil {
-		top = s.start()
-	}
-	keys := hooks.NewKeys(ctx, repo, top)
-	keys.Unwrap = s.unwrapAlone(ctx)
-	return keys
+	return &hooks.Merger{Layout: repo.Layout(), Repo: s.repository, Keys: s.gitKeys(ctx, repo), Files: s.Files, Environ: s.Environ()}, nil
 }
 
 func (s *session) mergeVault(ctx context.Context, sides hooks.Sides) error {

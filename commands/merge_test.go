@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -114,7 +115,10 @@ func (m *mergeRepo) copyOf(t testing.TB) *mergeRepo {
 	dir := filepath.Join(top, "repo")
 	must(t, os.CopyFS(dir, os.DirFS(m.dir)))
 	c := &mergeRepo{&repo{t, dir, m.env}, m.folder}
-	must(t, os.Chmod(c.path(filepath.Join(c.folder, ".key")), 0o600))
+	if err := os.Chmod(c.path(filepath.Join(c.folder, ".key")), 0o600); !errors.Is(err, fs.ErrNotExist) {
+		must(t, err)
+	}
+	c.try("update-index", "-q", "--refresh")
 	return c
 }
 

@@ -95,7 +95,8 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 	}
 	if state == nil && conflict == nil {
 		return refuse("there is no conflict in %s", s.show(f.Path(formation.VaultFile))).
-			hint("names are settled while a merge, rebase, cherry-pick or stash has left %s open", formation.VaultFile)
+			hint("names are settled while a merge, rebase, cherry-pick or stash has left %s open", formation.VaultFile).
+			hint("a conflict that 'git add' took away comes back with 'git checkout -m -- %s'", quote(s.show(f.Path(formation.VaultFile))))
 	}
 	m, err := s.merger(ctx)
 	if err != nil {
@@ -117,7 +118,7 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 	}
 	again := state.Failed
 	if again {
-		state.Failed = false
+		state.Failed, state.Left, state.Earlier = false, nil, nil // ours, of which nothing is merged yet
 		state.Contested = nil
 		for _, c := range result.Contested {
 			state.Contested = append(state.Contested, hooks.Contested{Name: c.Name, Ours: c.Ours, Theirs: c.Theirs})

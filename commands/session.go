@@ -99,6 +99,16 @@ func (s *session) show(path string) string {
 	return filepath.ToSlash(rel)
 }
 
+// showOwn is show for a file of the person's own: ~/ stands for their home.
+func (s *session) showOwn(path string) string {
+	if rel, err := filepath.Rel(s.homeDir(), path); err == nil && s.homeDir() != "" && filepath.IsLocal(rel) {
+		if shown := s.show(path); strings.HasPrefix(shown, "../") {
+			return "~/" + filepath.ToSlash(rel)
+		}
+	}
+	return s.show(path)
+}
+
 // showFolder is show for a folder: with / at the end, ./ for the current one.
 func (s *session) showFolder(path string) string {
 	shown := s.show(path)
@@ -284,7 +294,8 @@ func (s *session) lockPath(f *formation.Formation) string {
 // fifty writers on a slow disk are done in less.
 const defaultLockWait = 30 * time.Second
 
-// lock makes this process the only writer to f. The caller releases it.
+// lock makes this process the only writer to f, and finishes what a writer that
+// was waited for left behind when it was killed. The caller releases it.
 func (s *session) lock(ctx context.Context, f *formation.Formation) (*formation.Lock, error) {
 	wait := defaultLockWait
 	if text := s.Getenv("GIT_MUXI_SECRETS_LOCK_TIMEOUT"); text != "" {
@@ -294,5 +305,13 @@ func (s *session) lock(ctx context.Context, f *formation.Formation) (*formation.
 		}
 		wait = d
 	}
-	return formation.AcquireLock(ctx, s.lockPath(f), s.doing, wait)
+	lock, err := formation.AcquireLock(ctx, s.lockPath(f), s.doing, wait)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.replay(f); err != nil {
+		lock.Release()
+		return nil, err
+	}
+	return lock, nil
 }

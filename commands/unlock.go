@@ -84,7 +84,7 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 	case keySame:
 		s.say("%s is unlocked already", s.name(f))
 	default:
-		s.say("Unlocked %s with %s", s.name(f), s.show(who.Source()))
+		s.say("Unlocked %s with %s", s.name(f), s.showOwn(who.Source()))
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 			e.line("none of your keys opens '%s'", path)
 		}
 		for _, identity := range sources(have.list) {
-			e.line("tried %s", s.show(identity))
+			e.line("tried %s", s.showOwn(identity))
 		}
 		for _, bad := range have.unusable {
 			e.line("%s", s.explainIdentity(bad).Lines[0])
@@ -124,6 +124,9 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 		return e.line("cannot open '%s': %v", path, err).
 			hint("bring back the last good one: 'git restore %s'", quote(path)).
 			hint("or have someone who has the key wrap it again: '%s share wrap'", program)
+	}
+	if own, ok := errors.AsType[*Error](err); ok {
+		return own // an identity that cannot be read
 	}
 	if e := s.explain(err); e.Code == exitInterrupted || e.Code == exitUsage {
 		return e
@@ -162,7 +165,7 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 		}
 		return 0, (&Error{Code: code, Err: err}).line("what came is no key of a formation: %v", err).hint("nothing was changed")
 	}
-	lock, err := s.lockSettled(ctx, f)
+	lock, err := s.lock(ctx, f)
 	if err != nil {
 		return 0, err
 	}

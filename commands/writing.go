@@ -60,7 +60,7 @@ func (s *session) openToWrite(ctx context.Context, f *formation.Formation, forma
 // lockToWrite locks the formation, has it opened, and starts the batch with
 // git's part and the key, if that is new.
 func (s *session) lockToWrite(ctx context.Context, f *formation.Formation, open func(*writing) error) (*writing, error) {
-	lock, err := s.lockSettled(ctx, f)
+	lock, err := s.lock(ctx, f)
 	if err != nil {
 		return nil, err
 	}

@@ -198,7 +198,7 @@ func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *MergeState,
 		state.Failed, state.Contested = true, nil
 		state.LeftAs(ours)
 		if keep {
-			m.note(ctx, state)
+			m.note(ctx, state) // where that fails, too, git's own conflict says it
 		}
 		return nil, state, err
 	}
@@ -217,7 +217,7 @@ func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *MergeState,
 		state.Contested = append(state.Contested, Contested{Name: c.Name, Ours: c.Ours, Theirs: c.Theirs})
 	}
 	if len(r.Contested) == 0 {
-		if err := m.publish(s.Ours, ours, sealed); err != nil {
+		if err := m.publish(s, ours, sealed); err != nil {
 			return failed(err)
 		}
 		if keep {
@@ -229,9 +229,11 @@ func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *MergeState,
 	// what theirs had.
 	state.LeftAs(sealed)
 	if keep {
-		m.note(ctx, state)
+		if err := m.note(ctx, state); err != nil {
+			return failed(err)
+		}
 	}
-	return r, state, m.publish(s.Ours, ours, sealed)
+	return r, state, m.publish(s, ours, sealed)
 }
 
 // begin looks at the note of an earlier merge of the vault. keep is false where
@@ -286,32 +288,32 @@ func (m *Merger) spoil(s Sides, r *VaultResult) error {
 	if err != nil {
 		return err
 	}
-	return m.publish(s.Ours, nil, sealed)
+	return m.publish(s, nil, sealed)
 }
 
-// note writes the state, as well as that can be done: git's own conflict says
-// the rest. It returns the state.
-func (m *Merger) note(ctx context.Context, state *MergeState) *MergeState {
+// note writes the state.
+func (m *Merger) note(ctx context.Context, state *MergeState) error {
 	state.Theirs = m.theirs()
 	if repo, err := m.Repo(); err == nil && repo != nil {
 		state.Head, _, _ = repo.Head(ctx)
 	}
 	batch := m.Files.Batch()
 	defer batch.Discard()
-	if err := state.AddTo(batch); err == nil {
-		batch.Commit()
+	if err := state.AddTo(batch); err != nil {
+		return err
 	}
-	return state
+	return batch.Commit()
 }
 
 // publish gives ours its new content, all of it or nothing.
-func (m *Merger) publish(file string, old, content []byte) error {
+func (m *Merger) publish(s Sides, old, content []byte) error {
 	if old != nil && string(old) == string(content) {
 		return nil
 	}
-	batch := m.Files.Batch()
+	// Ours lies at the top, where nobody would look for what a kill leaves.
+	batch := m.Files.BatchIn(filepath.Join(m.Layout.Top, filepath.FromSlash(path.Dir(s.Path))))
 	defer batch.Discard()
-	if err := batch.Put(file, content, formation.ModeOf(file, 0o600)); err != nil {
+	if err := batch.Put(s.Ours, content, formation.ModeOf(s.Ours, 0o600)); err != nil {
 		return err
 	}
 	return batch.Commit()
@@ -390,7 +392,7 @@ func (m *Merger) Template(s Sides) error {
 		return err
 	}
 	merged := formation.MergeTemplates(base, ours, theirs)
-	return m.publish(s.Ours, ours, merged)
+	return m.publish(s, ours, merged)
 }
 
 // People merges .age-recipients by entry, into ours.
@@ -404,7 +406,7 @@ func (m *Merger) People(s Sides) error {
 	if err != nil {
 		return err
 	}
-	return m.publish(s.Ours, contents[1], merged.Encode())
+	return m.publish(s, contents[1], merged.Encode())
 }
 
 func mergePeople(contents [3][]byte) (*formation.People, error) {
@@ -430,7 +432,7 @@ func (m *Merger) WrappedKey(ctx context.Context, s Sides) (ok bool, err error) {
 	}
 	if m.inner(ctx, s) {
 		// It must equal neither side, or the outer merge would take one.
-		return false, m.publish(s.Ours, nil, append(ours, "\nboth sides of an inner merge\n"...))
+		return false, m.publish(s, nil, append(ours, "\nboth sides of an inner merge\n"...))
 	}
 	repo, err := m.Repo()
 	if err != nil || repo == nil {
@@ -471,5 +473,5 @@ func (m *Merger) WrappedKey(ctx context.Context, s Sides) (ok bool, err error) {
 	if err != nil {
 		return false, nil
 	}
-	return true, m.publish(s.Ours, ours, wrapped)
+	return true, m.publish(s, ours, wrapped)
 }

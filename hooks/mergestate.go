@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
@@ -222,12 +224,26 @@ func (m *MergeState) broughtBy(ctx context.Context, repo gitutil.Repository, ope
 	if m.Theirs != "" {
 		return m.Theirs == operation.Theirs
 	}
-	side := m.TheirsFile
-	if operation.Kind == "revert" { // takes that commit back: what both sides came from
-		side = m.BaseFile
+	after, before := m.TheirsFile, m.BaseFile
+	if operation.Kind == "revert" {
+		after, before = before, after
 	}
-	content := fileAt(ctx, repo, operation.Theirs, m.Path)
-	return content == nil || side == nil || string(content) == string(side)
+	if !sameOrUnknown(fileAt(ctx, repo, operation.Theirs, m.Path), after) {
+		return false
+	}
+	for _, parent := range [...]string{"^1", "^2"} { // a merge may be picked by either
+		id, err := repo.ResolveRev(ctx, operation.Theirs+parent)
+		if err == nil && sameOrUnknown(fileAt(ctx, repo, id, m.Path), before) {
+			return true
+		}
+	}
+	return false
+}
+
+// sameOrUnknown compares a file of a commit, which may have another name there,
+// with a side.
+func sameOrUnknown(content, side []byte) bool {
+	return content == nil || side == nil || bytes.Equal(content, side)
 }
 
 // waits reports whether git stands where this merge left it, so that none of
@@ -268,6 +284,7 @@ func unsettled(ctx context.Context, repo gitutil.Repository) ([]scan.Finding, er
 		return nil, err
 	}
 	var found []scan.Finding
+	noted := map[string]bool{}
 	for _, m := range states {
 		alive, err := m.Alive(ctx, repo)
 		if err != nil {
@@ -277,9 +294,65 @@ func unsettled(ctx context.Context, repo gitutil.Repository) ([]scan.Finding, er
 			m.Forget()
 			continue
 		}
+		noted[m.Path] = true
 		found = append(found, m.findings()...)
 	}
+	unnoted, err := takenWhole(ctx, repo, noted)
+	return append(found, unnoted...), err
+}
+
+// takenWhole finds vaults that git itself says it could not merge, of which
+// nothing is noted here (the driver was not found, or was killed; git knows of
+// none), and that are staged as one side has them.
+func takenWhole(ctx context.Context, repo gitutil.Repository, noted map[string]bool) ([]scan.Finding, error) {
+	message, err := os.ReadFile(filepath.Join(repo.Layout().GitDir, "MERGE_MSG"))
+	if err != nil {
+		return nil, nil
+	}
+	var found []scan.Finding
+	for _, p := range conflictsIn(string(message)) {
+		if path.Base(p) != formation.VaultFile || noted[p] {
+			continue
+		}
+		m := &MergeState{Path: p}
+		staged, err := m.staged(ctx, repo)
+		if err != nil {
+			return nil, err
+		}
+		operation, err := repo.Operation(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for rev, side := range map[string]string{"HEAD": "ours", operation.Theirs: "theirs"} {
+			if rev == "" || staged == "" {
+				continue
+			}
+			if content := fileAt(ctx, repo, rev, p); content != nil && slices.Contains(blobIDs(content), staged) {
+				found = append(found, finding(scan.UnsettledMerge, p, "", 1, 1,
+					"git could not merge this vault, and %s was taken whole: what the other side changed would be lost; 'git checkout -m -- %s' brings the conflict back, 'git muxi-secrets resolve' merges it", side, p))
+				break
+			}
+		}
+	}
 	return found, nil
+}
+
+// conflictsIn lists the paths that git put into the message of a commit it could
+// not make (append_conflicts_hint in sequencer.c).
+func conflictsIn(message string) []string {
+	_, listed, ok := strings.Cut("\n"+message, " Conflicts:\n")
+	if !ok {
+		return nil
+	}
+	var paths []string
+	for line := range strings.Lines(listed) {
+		_, p, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		if !ok {
+			break
+		}
+		paths = append(paths, p)
+	}
+	return paths
 }
 
 // findings says what of a merge is not settled.
