@@ -46,7 +46,9 @@ func (s *session) ages(ctx context.Context, formations []*formation.Formation, a
 	if len(current) == 0 {
 		return nil
 	}
-	history, err := hooks.ReadHistory(ctx, repo, s.gitKeys(ctx, repo), "", nil)
+	progress := s.progress()
+	defer progress.clear()
+	history, err := hooks.ReadHistory(ctx, readingLog{repo, progress}, s.gitKeys(ctx, repo), "", nil)
 	if err != nil {
 		return nil
 	}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -309,37 +307,5 @@ func (s *session) saySkipped(before string, skipped []hooks.Skipped) {
 			break
 		}
 		fmt.Fprintf(s.Err, "%snot checked in full: %s (%s)\n", before, showPath(file.Path), sanitize(file.Reason))
-	}
-}
-
-// progress is a line on the terminal for work that takes a while.
-type progress struct {
-	to    io.Writer // nil: nobody watches
-	now   func() time.Time
-	start time.Time
-	last  time.Time
-	shown bool
-}
-
-func (s *session) progress() *progress {
-	p := &progress{now: s.Now, start: s.Now()}
-	if s.ErrIsTerminal && !s.quiet {
-		p.to = s.Err
-	}
-	return p
-}
-
-func (p *progress) tell(files, commits int) {
-	now := p.now()
-	if p.to == nil || now.Sub(p.start) < 500*time.Millisecond || now.Sub(p.last) < 100*time.Millisecond {
-		return
-	}
-	p.last, p.shown = now, true
-	fmt.Fprintf(p.to, "\rchecking: %d files, %d commits", files, commits)
-}
-
-func (p *progress) clear() {
-	if p.shown {
-		fmt.Fprint(p.to, "\r\x1b[K")
 	}
 }

@@ -127,12 +127,15 @@ func (s *session) diff(ctx context.Context, o diffOptions) error {
 	}
 	keys := s.gitKeys(ctx, repo)
 	all := []difference{}
-	for _, dir := range dirs {
+	progress := s.progress()
+	for i, dir := range dirs {
+		progress.step("comparing", i, len(dirs))
 		d := s.diffOne(repo.Layout(), keys, dir, from, to)
 		if d != nil {
 			all = append(all, *d)
 		}
 	}
+	progress.clear()
 	if err := s.printDiff(all, from, to, o.format); err != nil {
 		return err
 	}
@@ -468,7 +471,8 @@ func (s *session) printDiff(all []difference, from, to *side, format string) err
 			indent = "  "
 		}
 		for _, c := range d.Changes {
-			fmt.Fprintf(s.Out, "%s%s %s (%s)\n", indent, changeSign(c.Change), sanitize(c.Name), c.Change)
+			as := changeStyle(c.Change)
+			fmt.Fprintf(s.Out, "%s%s %s (%s)\n", indent, paint(s.Out, as, changeSign(c.Change)), sanitize(c.Name), paint(s.Out, as, string(c.Change)))
 		}
 	}
 	if !some {
@@ -499,6 +503,16 @@ func changeSign(kind formation.ChangeKind) string {
 		return "-"
 	}
 	return "~"
+}
+
+func changeStyle(kind formation.ChangeKind) style {
+	switch kind {
+	case formation.Added:
+		return green
+	case formation.Removed:
+		return red
+	}
+	return yellow
 }
 
 // markdownDiff is a table for the summary of a job.

@@ -21,6 +21,10 @@ type Env struct {
 	OutIsTerminal bool
 	// ErrIsTerminal says that a person watches Err: progress is shown.
 	ErrIsTerminal bool
+	// PlainTerminal says that they show escape sequences instead of doing them.
+	PlainTerminal bool
+	// Columns is how wide the terminal is; 0, or nil, where that is not known.
+	Columns func() int
 	// Terminal opens the terminal itself, for prompts.
 	Terminal func() (*tty.Terminal, error)
 	Now      func() time.Time
@@ -45,6 +49,8 @@ func System() *Env {
 		Err:           os.Stderr,
 		OutIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+		PlainTerminal: !takesEscapes(os.Stdout) || !takesEscapes(os.Stderr),
+		Columns:       terminalColumns,
 		Terminal:      tty.Open,
 		Now:           time.Now,
 		Getenv:        os.Getenv,
@@ -53,14 +59,37 @@ func System() *Env {
 	}
 }
 
-// stickyWriter remembers the first failure of the writer it wraps, so that a
-// full disk behind `> file` or `| command` is not taken for success.
+func terminalColumns() int {
+	for _, f := range [...]*os.File{os.Stdout, os.Stderr} {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 0
+}
+
+// columns is how wide the terminal is, or may be taken to be.
+func (e *Env) columns() int {
+	if e.Columns != nil {
+		if width := e.Columns(); width > 0 {
+			return width
+		}
+	}
+	return tableWidth
+}
+
+// stickyWriter is a stream as the commands have it. It remembers the first failure,
+// so that a full disk behind `> file` or `| command` is not taken for success; it
+// knows whether colour is wanted (paint), and keeps a progress line out of the way.
 type stickyWriter struct {
 	io.Writer
-	err error
+	err     error
+	colours bool
+	live    *liveLine // one for both streams
 }
 
 func (w *stickyWriter) Write(b []byte) (int, error) {
+	w.live.clear()
 	n, err := w.Writer.Write(b)
 	if err != nil && w.err == nil {
 		w.err = err

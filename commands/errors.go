@@ -67,13 +67,13 @@ const program = "git muxi-secrets"
 func (e *Error) print(w io.Writer) int {
 	for i, line := range e.Lines {
 		if i == 0 {
-			fmt.Fprintf(w, "%s: error: %s\n", program, sanitize(line))
+			fmt.Fprintf(w, "%s: %s %s\n", program, paint(w, red, "error:"), sanitize(line))
 		} else {
 			fmt.Fprintf(w, "  %s\n", sanitize(line))
 		}
 	}
 	for _, hint := range e.Hints {
-		fmt.Fprintf(w, "%s: hint: %s\n", program, sanitize(hint))
+		fmt.Fprintf(w, "%s: %s %s\n", program, paint(w, cyan, "hint:"), sanitize(hint))
 	}
 	return e.Code
 }

@@ -102,7 +102,7 @@ func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 			s.say("%s: and %s more: 'git muxi-secrets check' lists them", program, plural(len(out.Warnings)-i, "warning"))
 			break
 		}
-		fmt.Fprintf(s.Err, "%s: %s: warning: %s\n", program, showPlace(f), sanitize(f.Message))
+		fmt.Fprintf(s.Err, "%s: %s: %s %s\n", program, showPlace(f), paint(s.Err, yellow, "warning:"), sanitize(f.Message))
 	}
 	s.saySkipped(program+": ", out.Skipped)
 	errors := 0
@@ -112,7 +112,7 @@ func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 		}
 		switch {
 		case i < maxSaidFindings:
-			fmt.Fprintln(s.Err, textFinding(f))
+			fmt.Fprintln(s.Err, textFinding(s.Err, f))
 		case i == maxSaidFindings:
 			fmt.Fprintf(s.Err, "and %d more\n", len(out.Findings)-i)
 		}

@@ -399,7 +399,7 @@ func (s *session) keyCommandRun(ctx context.Context, f *formation.Formation, con
 		return failed(err, "there is no 'sh' on PATH to run the command of 'git config %s' with", config).hint("Git for Windows brings one along: run this in Git Bash")
 	}
 	run := exec.CommandContext(ctx, shell, "-c", expandCommand(command))
-	run.Dir, run.Stdin, run.Stdout, run.Stderr = dir, in, out, s.Err
+	run.Dir, run.Stdin, run.Stdout, run.Stderr = dir, in, out, bare(s.Err)
 	run.Env = append(run.Environ(), formationVariable+"="+hooks.Label(layout.Top, realDir(f.Dir)), nameVariable+"="+filepath.Base(realDir(f.Dir)))
 	if err := run.Run(); err != nil {
 		if ctx.Err() != nil {

@@ -98,15 +98,19 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	if o.most == 0 {
 		ahead = &hooks.Ahead{Reopen: s.reopen, Dirs: dirs}
 	}
-	history, err := hooks.ReadHistory(ctx, repo, s.gitKeys(ctx, repo), "", ahead)
+	progress, walked := s.progress(), 0
+	history, err := hooks.ReadHistory(ctx, readingLog{repo, progress}, s.gitKeys(ctx, repo), "", ahead)
 	if err == nil {
 		err = history.Walk(dirs, func(n int, c *hooks.VaultCommit) bool {
+			walked++
+			progress.show("comparing versions: %d commits", walked)
 			if entry, ok := entryOf(c, o.name); ok {
 				list[n].Entries = append(list[n].Entries, entry)
 			}
 			return o.most == 0 || len(list[n].Entries) < o.most
 		})
 	}
+	progress.clear()
 	if err != nil {
 		return s.explainHistory(err)
 	}
@@ -202,12 +206,12 @@ func (s *session) printLog(one logged) {
 		if !e.date.IsZero() {
 			date = e.date.Format(time.DateOnly)
 		}
-		fmt.Fprintf(s.Out, "%s%.10s %s %s: %s\n", indent, e.Commit, date, sanitize(e.Author), sanitize(e.Subject))
+		fmt.Fprintf(s.Out, "%s%s %s %s: %s\n", indent, paint(s.Out, yellow, fmt.Sprintf("%.10s", e.Commit)), date, sanitize(e.Author), sanitize(e.Subject))
 		line := func(format string, args ...any) {
 			fmt.Fprintf(s.Out, "%s  %s\n", indent, sanitize(fmt.Sprintf(format, args...)))
 		}
 		for _, c := range e.Changes {
-			line("%s %s", changeSign(c.Change), c.Name)
+			fmt.Fprintf(s.Out, "%s  %s %s\n", indent, paint(s.Out, changeStyle(c.Change), changeSign(c.Change)), sanitize(c.Name))
 		}
 		switch {
 		case e.Converted != "":

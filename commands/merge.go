@@ -26,7 +26,7 @@ func (r *runner) mergeCommands() []*cli.Command {
 			Name:        name,
 			Usage:       usage,
 			UsageText:   "BASE OURS THEIRS MARKER-SIZE PATH",
-			Description: "   git muxi-secrets " + name + " %O %A %B %L %P",
+			Description: "   git muxi-secrets " + name + " %O %A %B %L -- %P",
 			Hidden:      true,
 			Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
 				if c.NArg() != 5 {
@@ -51,7 +51,7 @@ func (r *runner) mergeCommands() []*cli.Command {
 }
 
 func usageOfDriver(name string) error {
-	return usage("git calls '%s' with five arguments: %%O %%A %%B %%L %%P", name).
+	return usage("git calls '%s' with five arguments: %%O %%A %%B %%L -- %%P", name).
 		hint("'%s sync' writes the drivers into git's configuration as they should be", program)
 }
 
@@ -143,6 +143,10 @@ func (s *session) mergePeople(ctx context.Context, sides hooks.Sides) error {
 		return m.People(sides)
 	}
 	ok, err := m.WrappedKey(ctx, sides)
+	if len(m.Exposed) > 0 {
+		s.warn("%s was removed on one side, and has the key of the other side, which the merge keeps", sanitize(list(m.Exposed)))
+		s.hint("when the merge is done: '%s -C %s rotate' makes a new one", program, quote(path.Dir(sides.Path)))
+	}
 	if err != nil || ok {
 		return err
 	}

@@ -27,10 +27,15 @@ func knownFormat(format string) bool {
 
 func (s *session) writeReport(report *hooks.Report, o checkOptions) error {
 	var b bytes.Buffer
-	if err := formatReport(&b, report, o.format); err != nil {
+	to := io.Writer(&b)
+	onScreen := o.output == "" || o.output == "-"
+	if shown, ok := s.Out.(*stickyWriter); ok && onScreen {
+		to = &stickyWriter{Writer: &b, colours: shown.colours}
+	}
+	if err := formatReport(to, report, o.format); err != nil {
 		return err
 	}
-	if o.output == "" || o.output == "-" {
+	if onScreen {
 		_, err := s.Out.Write(b.Bytes())
 		return err
 	}
@@ -49,16 +54,17 @@ func formatReport(w io.Writer, report *hooks.Report, format string) error {
 		return reportGitLab(w, report)
 	}
 	for _, f := range report.Findings {
-		if _, err := fmt.Fprintln(w, textFinding(f)); err != nil {
+		if _, err := fmt.Fprintln(w, textFinding(w, f)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// textFinding is a finding on one line, as compilers write them.
-func textFinding(f scan.Finding) string {
-	line := fmt.Sprintf("%s: %s: %s [%s]", showPlace(f), f.Severity, sanitize(f.Message), f.Rule)
+// textFinding is a finding on one line, as compilers write them, for w.
+func textFinding(w io.Writer, f scan.Finding) string {
+	severity := paint(w, severityStyle(string(f.Severity)), string(f.Severity)+":")
+	line := fmt.Sprintf("%s: %s %s [%s]", showPlace(f), severity, sanitize(f.Message), f.Rule)
 	if f.Commit != "" {
 		line += fmt.Sprintf(" (commit %.10s)", f.Commit)
 	}

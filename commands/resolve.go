@@ -94,6 +94,11 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 		return err
 	}
 	if state == nil && conflict == nil {
+		if o.name == "" {
+			if done, err := s.settleTemplate(ctx, repo, f, vaultPath); done || err != nil {
+				return err
+			}
+		}
 		return refuse("there is no conflict in %s", s.show(f.Path(formation.VaultFile))).
 			hint("names are settled while a merge, rebase, cherry-pick or stash has left %s open", formation.VaultFile).
 			hint("a conflict that 'git add' took away comes back with 'git checkout -m -- %s'", quote(s.show(f.Path(formation.VaultFile))))
@@ -235,6 +240,34 @@ func sidesOf(ctx context.Context, repo gitutil.Repository, conflict *gitutil.Con
 	return sides, nil
 }
 
+// opensSide reports whether a key opens a side of a merge that waits for it: the
+// vault of the work tree is still the other side.
+func (s *session) opensSide(ctx context.Context, f *formation.Formation, key *crypto.Key) bool {
+	repo, err := s.repository()
+	if err != nil || repo == nil || repo.Layout().Top == "" {
+		return false
+	}
+	state, conflict, err := s.mergeAt(ctx, repo, s.vaultPath(repo.Layout(), f))
+	if err != nil {
+		return false
+	}
+	if state == nil && conflict != nil {
+		state = &hooks.MergeState{}
+		if err := s.stagesOf(ctx, repo, conflict, state); err != nil {
+			return false
+		}
+	}
+	if state == nil {
+		return false
+	}
+	for _, side := range [][]byte{state.OursFile, state.TheirsFile} {
+		if _, _, err := formation.OpenSealed(side, key); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // mergeTemplateAgain merges a template by name that git merged line by line: it
 // is full of conflict markers, or one side's whole.
 func (s *session) mergeTemplateAgain(ctx context.Context, repo gitutil.Repository, w *writing, templatePath string) error {
@@ -299,14 +332,53 @@ func (s *session) openMerged(f *formation.Formation, state *hooks.MergeState, re
 	return o, nil
 }
 
+// settleTemplate settles a template that alone is left with its sides: git stops
+// where one side deleted it, before any driver could run.
+func (s *session) settleTemplate(ctx context.Context, repo gitutil.Repository, f *formation.Formation, vaultPath string) (done bool, err error) {
+	conflicts, err := repo.Unmerged(ctx)
+	if err != nil || conflictAt(conflicts, path.Join(path.Dir(vaultPath), formation.TemplateFile)) == nil {
+		return false, err
+	}
+	w := &writing{s: s, ctx: ctx, batch: s.Files.BatchIn(f.Dir)}
+	defer w.batch.Discard()
+	if w.Opened, err = f.Open(); err != nil {
+		return false, err
+	}
+	if err := s.mergeTemplateAgain(ctx, repo, w, path.Join(path.Dir(vaultPath), formation.TemplateFile)); err != nil {
+		return false, err
+	}
+	if _, err := w.save(); err != nil {
+		return false, err
+	}
+	if err := s.stage(ctx, repo, f, vaultPath, formation.TemplateFile); err != nil {
+		return false, err
+	}
+	s.say("Nothing is left to settle in %s: staged %s", s.name(f), formation.TemplateFile)
+	return true, nil
+}
+
 // stageMerged stages the vault and the template of a merge that is settled.
 func (s *session) stageMerged(ctx context.Context, repo gitutil.Repository, f *formation.Formation, vaultPath string) error {
-	for _, name := range []string{formation.VaultFile, formation.TemplateFile} {
+	return s.stage(ctx, repo, f, vaultPath, formation.VaultFile, formation.TemplateFile)
+}
+
+// stage stages files of a formation as they are on disk; a template that git was
+// told to ignore stays out.
+func (s *session) stage(ctx context.Context, repo gitutil.Repository, f *formation.Formation, vaultPath string, names ...string) error {
+	for _, name := range names {
+		tracked, err := repo.Tracked(ctx, []string{f.Path(name)})
+		if err != nil {
+			return err
+		}
+		if ignored, err := repo.Ignored(ctx, []string{f.Path(name)}); err != nil {
+			return err
+		} else if !tracked[0] && ignored[0] && name == formation.TemplateFile {
+			continue
+		}
 		content, err := os.ReadFile(f.Path(name))
 		if errors.Is(err, fs.ErrNotExist) {
-			tracked, err := repo.Tracked(ctx, []string{f.Path(name)})
-			if err != nil || !tracked[0] {
-				return err
+			if !tracked[0] {
+				continue
 			}
 			content = nil
 		} else if err != nil {

@@ -66,7 +66,10 @@ func (s *session) each(run func(*formation.Formation) error) error {
 		return run(formations[0])
 	}
 	code := exitDone
-	for _, f := range formations {
+	progress := s.progress()
+	defer progress.clear()
+	for i, f := range formations {
+		progress.step(s.doing, i, len(formations))
 		if err := run(f); err != nil {
 			e := s.explain(err)
 			if e.Code == exitInterrupted {

@@ -57,13 +57,13 @@ func (s *session) say(format string, args ...any) {
 
 // warn tells a person about something that will bite later; -q does not hide it.
 func (s *session) warn(format string, args ...any) {
-	fmt.Fprintf(s.Err, "%s: warning: %s\n", program, sanitize(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(s.Err, "%s: %s %s\n", program, paint(s.Err, yellow, "warning:"), sanitize(fmt.Sprintf(format, args...)))
 }
 
 // hint tells a person what to do next.
 func (s *session) hint(format string, args ...any) {
 	if !s.quiet {
-		fmt.Fprintf(s.Err, "%s: hint: %s\n", program, sanitize(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(s.Err, "%s: %s %s\n", program, paint(s.Err, cyan, "hint:"), sanitize(fmt.Sprintf(format, args...)))
 	}
 }
 

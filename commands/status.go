@@ -70,7 +70,9 @@ func (s *session) status(ctx context.Context, asJSON bool) error {
 	installed := s.hooksState(ctx)
 	drivers := s.driversState(ctx)
 	all := []*standing{}
-	for _, f := range formations {
+	progress := s.progress()
+	for i, f := range formations {
+		progress.step("looking", i, len(formations))
 		st, err := s.standingOf(ctx, f)
 		if err != nil {
 			return err
@@ -78,6 +80,7 @@ func (s *session) status(ctx context.Context, asJSON bool) error {
 		st.Hooks, st.Drivers = installed, drivers
 		all = append(all, st)
 	}
+	progress.clear()
 	s.dateStandings(ctx, formations, all)
 	switch {
 	case asJSON:
@@ -266,9 +269,17 @@ func keyState(err error) string {
 
 func (s *session) printStanding(st *standing) {
 	row := func(label, format string, args ...any) {
-		fmt.Fprintf(s.Out, "  %-11s %s\n", label, sanitize(fmt.Sprintf(format, args...)))
+		text := sanitize(fmt.Sprintf(format, args...))
+		as := cellStyle(text)
+		switch {
+		case label == "problem", label == "missing" && text != namesOrNone(nil):
+			as = red
+		case label == "exposed", label == "unused" && text != namesOrNone(nil):
+			as = yellow
+		}
+		fmt.Fprintf(s.Out, "  %-11s %s\n", label, paint(s.Out, as, text))
 	}
-	fmt.Fprintf(s.Out, "%s\n", sanitize(st.Path))
+	fmt.Fprintf(s.Out, "%s\n", paint(s.Out, strong, sanitize(st.Path)))
 	switch {
 	case st.fresh:
 		row("key", "none yet")

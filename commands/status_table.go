@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
-// tableWidth is what a table of status fits in, in columns of a terminal.
+// tableWidth is what a table fits in, in columns, where no terminal says how
+// wide it is.
 const tableWidth = 80
 
 // printTable shows all formations as one picture, environments against names:
@@ -48,7 +48,12 @@ func (s *session) printTable(all []*standing) {
 		}
 		rows = append(rows, row)
 	}
-	for i, block := range columnBlocks(rows) {
+	width := tableWidth
+	if s.OutIsTerminal {
+		width = s.columns()
+		fitNames(rows, width)
+	}
+	for i, block := range columnBlocks(rows, width) {
 		if i > 0 {
 			fmt.Fprintln(s.Out)
 		}
@@ -56,7 +61,7 @@ func (s *session) printTable(all []*standing) {
 	}
 	for _, st := range all {
 		for _, problem := range st.Problems {
-			fmt.Fprintf(s.Out, "%s: %s\n", sanitize(st.Path), sanitize(problem))
+			fmt.Fprintf(s.Out, "%s: %s\n", paint(s.Out, red, sanitize(st.Path)), sanitize(problem))
 		}
 	}
 	fmt.Fprintf(s.Out, "hooks %s, drivers %s\n", all[0].Hooks, all[0].Drivers)
@@ -103,9 +108,34 @@ func shortTitles(all []*standing) []string {
 	return titles
 }
 
+// fitNames cuts the long names of secrets and of formations where a table is wider
+// than the terminal. Only there: what reads a pipe wants the whole name.
+func fitNames(rows [][]string, width int) {
+	for i := range rows {
+		for j := range rows[i] {
+			rows[i][j] = sanitize(rows[i][j])
+		}
+	}
+	all := columnWidth(rows, 0)
+	for column := 1; column < len(rows[0]); column++ {
+		all += 2 + columnWidth(rows, column)
+	}
+	if all <= width {
+		return
+	}
+	// The other half is for what is said of them.
+	for i := range rows {
+		rows[i][0] = cut(rows[i][0], max(width/2, 1))
+	}
+	room := max(width-2-columnWidth(rows, 0), 1)
+	for column := 1; column < len(rows[0]); column++ {
+		rows[0][column] = cut(rows[0][column], room)
+	}
+}
+
 // columnBlocks cuts a table that is too wide into several, each with the first
 // column.
-func columnBlocks(rows [][]string) [][][]string {
+func columnBlocks(rows [][]string, tableWidth int) [][][]string {
 	var blocks [][][]string
 	first := columnWidth(rows, 0)
 	for at := 1; at < len(rows[0]); {
@@ -135,18 +165,46 @@ func columnWidth(rows [][]string, column int) int {
 	return width
 }
 
-func cellWidth(text string) int { return utf8.RuneCountInString(sanitize(text)) }
+func cellWidth(text string) int { return textWidth(sanitize(text)) }
 
+// printColumns prints a table whose first row and column are titles.
 func (s *session) printColumns(rows [][]string) {
-	for _, row := range rows {
-		var line strings.Builder
-		for i, text := range row {
-			text = sanitize(text)
-			line.WriteString(text)
-			if i < len(row)-1 {
-				line.WriteString(strings.Repeat(" ", columnWidth(rows, i)-cellWidth(text)+2))
-			}
-		}
-		fmt.Fprintln(s.Out, strings.TrimRight(line.String(), " "))
+	widths := make([]int, len(rows[0]))
+	for column := range widths {
+		widths[column] = columnWidth(rows, column)
 	}
+	for i, row := range rows {
+		var line strings.Builder
+		blanks := 0
+		for column, text := range row {
+			as := style("")
+			switch {
+			case i == 0:
+				as = strong
+			case column > 0:
+				as = cellStyle(text)
+			}
+			if text = sanitize(text); text != "" {
+				line.WriteString(strings.Repeat(" ", blanks) + paint(s.Out, as, text))
+				blanks = 0
+			}
+			blanks += widths[column] - cellWidth(text) + 2
+		}
+		fmt.Fprintln(s.Out, line.String())
+	}
+}
+
+// cellStyle has what is wrong stand out, and what does not matter stand back.
+func cellStyle(text string) style {
+	switch text {
+	case "missing", "wrong", "malformed":
+		return red
+	case "exposed", "unused", "stale", "?":
+		return yellow
+	case "yes", "ok", "current":
+		return green
+	case "-":
+		return dim
+	}
+	return ""
 }

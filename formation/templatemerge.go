@@ -98,8 +98,12 @@ func (m *templateMerge) names() []string {
 
 // start makes the result what With makes of ours before any name is added.
 func (m *templateMerge) start(names []string) {
+	stay := map[string]bool{"": true}
+	for _, name := range names {
+		stay[name] = true
+	}
 	for _, line := range m.ours.lines {
-		if line.name == "" || slices.Contains(names, line.name) {
+		if stay[line.name] {
 			m.lines = append(m.lines, line)
 		}
 	}
@@ -113,12 +117,13 @@ func (m *templateMerge) start(names []string) {
 // that bring no comment, so that none of them comes between another one and
 // its comment.
 func (m *templateMerge) addNames(names []string) {
+	have, in := namesIn(m.lines), namesIn(m.theirs.lines)
 	for _, commented := range [...]bool{false, true} {
 		for _, name := range names {
-			i := indexOfName(m.theirs.lines, name)
-			if i < 0 || indexOfName(m.lines, name) >= 0 {
+			if have[name] || !in[name] {
 				continue
 			}
+			i := indexOfName(m.theirs.lines, name)
 			var come []templateLine
 			above := commentAbove(m.theirs.lines, i)
 			for _, line := range above {
@@ -129,6 +134,7 @@ func (m *templateMerge) addNames(names []string) {
 			if commented != (len(come) > 0) {
 				continue
 			}
+			have[name] = true
 			line := templateLine{name, name + "=" + m.hints[name]}
 			if len(come) == 0 {
 				m.lines = insertName(m.lines, name)
@@ -163,7 +169,8 @@ func (m *templateMerge) insertBlock(block []templateLine, spaced bool) {
 // those that ours has above it.
 func (m *templateMerge) addCommentsOfNames() {
 	for i, line := range m.theirs.lines {
-		if line.name == "" {
+		above := commentAbove(m.theirs.lines, i)
+		if line.name == "" || len(above) == 0 {
 			continue
 		}
 		at := indexOfName(m.lines, line.name)
@@ -171,7 +178,7 @@ func (m *templateMerge) addCommentsOfNames() {
 			continue // a name that goes
 		}
 		mine := commentAbove(m.lines, at)
-		for _, comment := range commentAbove(m.theirs.lines, i) {
+		for _, comment := range above {
 			if m.isNew(line.name, comment) && !hasComment(mine, comment) {
 				m.lines = slices.Insert(m.lines, at, comment)
 				at++
@@ -186,9 +193,9 @@ func (m *templateMerge) addCommentsOfNames() {
 func (m *templateMerge) addFreeComments() {
 	before := "" // the last name that is in the result
 	behind, end := "", -1
-	lines := m.theirs.lines
+	lines, have := m.theirs.lines, namesIn(m.lines)
 	for i := 0; i < len(lines); i++ {
-		if lines[i].name != "" && indexOfName(m.lines, lines[i].name) >= 0 {
+		if have[lines[i].name] {
 			before = lines[i].name
 		}
 		if !isComment(lines[i]) {
@@ -255,6 +262,17 @@ func (m *templateMerge) isNew(name string, comment templateLine) bool {
 		return false
 	}
 	return countComment(m.theirs.lines, comment) > countComment(m.base.lines, comment)
+}
+
+// namesIn are the names that lines are of.
+func namesIn(lines []templateLine) map[string]bool {
+	set := map[string]bool{}
+	for _, line := range lines {
+		if line.name != "" {
+			set[line.name] = true
+		}
+	}
+	return set
 }
 
 func indexOfName(lines []templateLine, name string) int {

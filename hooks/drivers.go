@@ -42,11 +42,11 @@ func Drivers() []Setting {
 	return []Setting{
 		{"diff.muxi-secrets.textconv", "git muxi-secrets textconv"},
 		{"merge.muxi-secrets.name", "secrets by name"},
-		{"merge.muxi-secrets.driver", "git muxi-secrets merge-vault %O %A %B %L %P"},
+		{"merge.muxi-secrets.driver", "git muxi-secrets merge-vault %O %A %B %L -- %P"},
 		{"merge.muxi-secrets-template.name", "names of secrets"},
-		{"merge.muxi-secrets-template.driver", "git muxi-secrets merge-template %O %A %B %L %P"},
+		{"merge.muxi-secrets-template.driver", "git muxi-secrets merge-template %O %A %B %L -- %P"},
 		{"merge.muxi-secrets-people.name", "people who share a key"},
-		{"merge.muxi-secrets-people.driver", "git muxi-secrets merge-people %O %A %B %L %P"},
+		{"merge.muxi-secrets-people.driver", "git muxi-secrets merge-people %O %A %B %L -- %P"},
 	}
 }
 

@@ -24,6 +24,9 @@ type Merger struct {
 	Files formation.Files
 	// Environ is what git handed down: it names the commit being merged.
 	Environ []string
+	// Exposed, after WrappedKey, are people whom one side removed, and who have
+	// the key that the merge keeps: the other side wrapped it for them.
+	Exposed []string
 }
 
 // Sides are the files that git gives a driver: base, ours (which takes the
@@ -98,6 +101,7 @@ type VaultResult struct {
 	Elsewhere bool
 
 	base, ours, theirs *formation.Vault
+	keys               [3]*crypto.Key // that each opened with
 }
 
 // Side returns a side as a vault; one without the file is empty.
@@ -116,7 +120,7 @@ func (r *VaultResult) Side(theirs bool) *formation.Vault {
 // that is not there. Errors: *SideError.
 func (m *Merger) MergeSealed(ctx context.Context, vaultPath string, base, ours, theirs []byte) (*VaultResult, error) {
 	r := &VaultResult{}
-	var keys [3]*crypto.Key
+	keys := &r.keys
 	for i, side := range []struct {
 		name   string
 		sealed []byte
@@ -409,6 +413,25 @@ func (m *Merger) People(s Sides) error {
 	return m.publish(s, contents[1], merged.Encode())
 }
 
+// gone names the people of a list who are not among those that stay.
+func gone(list []byte, stay *formation.People) []string {
+	had, err := formation.ParsePeople(list)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, p := range had.All() {
+		if len(stay.Find(p.Recipient)) > 0 {
+			continue
+		}
+		if p.Name == "" {
+			p.Name = p.Recipient
+		}
+		names = append(names, p.Name)
+	}
+	return names
+}
+
 func mergePeople(contents [3][]byte) (*formation.People, error) {
 	var people [3]*formation.People
 	for i, content := range contents {
@@ -464,6 +487,11 @@ func (m *Merger) WrappedKey(ctx context.Context, s Sides) (ok bool, err error) {
 	r, err := m.MergeSealed(ctx, path.Join(dir, formation.VaultFile), vaults[0], vaults[1], vaults[2])
 	if err != nil || r.Key == nil {
 		return false, nil
+	}
+	for i, list := range lists {
+		if i > 0 && sameKey(r.keys[i], r.Key) {
+			m.Exposed = append(m.Exposed, gone(list, people)...)
+		}
 	}
 	content := r.Key.File()
 	if file, key := m.Keys.File(s.Path); sameKey(key, r.Key) {

@@ -13,8 +13,13 @@ fi
 [ "${INPUT_STRICT:-false}" != true ] || arguments+=(--strict)
 
 # The same check twice where SARIF is wanted too: the second is quick, and the
-# first one's exit code counts.
+# first one's exit code counts. The file is put in its place here: the program may
+# be in a container that can write nothing. A link that a pull request left there
+# is replaced, not followed.
 if [ -n "${INPUT_SARIF:-}" ]; then
-    git-muxi-secrets check "${arguments[@]}" --format sarif --output "$INPUT_SARIF" || [ $? = 1 ]
+    sarif=$(mktemp)
+    git-muxi-secrets check "${arguments[@]}" --format sarif >"$sarif" || { code=$?; [ "$code" = 1 ] || exit "$code"; }
+    rm -f -- "$INPUT_SARIF"
+    mv -- "$sarif" "$INPUT_SARIF"
 fi
 exec git-muxi-secrets check "${arguments[@]}" --format github
