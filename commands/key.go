@@ -156,6 +156,9 @@ func (s *session) keyExport(ctx context.Context, to []string, passphrase bool) e
 	if err != nil {
 		return err
 	}
+	if _, err := f.Open(); err != nil {
+		return err // nobody is helped by a key that does not open the vault
+	}
 	var sealed []byte
 	if passphrase {
 		words, err := s.newPassphrase(ctx)
@@ -247,6 +250,7 @@ func (s *session) importKey(ctx context.Context, f *formation.Formation, content
 		return usage("there is no key in what was given: it is empty; nothing was changed").
 			hint("in CI: is the variable that holds the key set for this job?")
 	}
+	content = armoredBlock(content)
 	if format, err := crypto.Detect(content); err == nil && format == crypto.Age {
 		opened, err := s.openSealedKey(ctx, f, content, identities)
 		if err != nil {
@@ -272,6 +276,26 @@ func (s *session) importKey(ctx context.Context, f *formation.Formation, content
 		s.say("Imported the %s of %s", keyNow(key), s.name(f))
 	}
 	return nil
+}
+
+// armoredBlock finds a whole armored age file in a text, such as a mail that
+// quotes or indents it; else it returns the text.
+func armoredBlock(text []byte) []byte {
+	const begin, end = "-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----"
+	var block []byte
+	for line := range bytes.Lines(text) {
+		line = bytes.Trim(line, " \t\r\n>")
+		switch {
+		case string(line) == begin:
+			block = []byte(begin + "\n")
+		case block == nil || len(line) == 0:
+		case string(line) == end:
+			return append(block, end+"\n"...)
+		default:
+			block = append(append(block, line...), '\n')
+		}
+	}
+	return text
 }
 
 // openSealedKey opens what 'key export' or age made.

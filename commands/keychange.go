@@ -67,10 +67,11 @@ func (s *session) replay(f *formation.Formation) error {
 type keyChange struct {
 	*writing
 	people  *formation.People
-	had     bool   // .age-recipients is there
-	keyFile []byte // the bytes that .key is to have
-	sealed  bool   // the key, and with it the vault, is another one
-	listed  bool   // .age-recipients changes
+	had     bool     // .age-recipients is there
+	keyFile []byte   // the bytes that .key is to have
+	also    []string // other formations that had the same key
+	sealed  bool     // the key, and with it the vault, is another one
+	listed  bool     // .age-recipients changes
 }
 
 // openKeyChange locks and opens a formation for a change of its key. retired
@@ -132,7 +133,31 @@ func (c *keyChange) newKey(format crypto.Format) error {
 	if err != nil {
 		return err
 	}
+	c.also = c.s.sameKey(c.Formation, c.Key)
 	return c.useKey(key, key.File())
+}
+
+// sameKey returns the other formations of the repository that have the same key.
+// With --all each of them gets its own in turn.
+func (s *session) sameKey(f *formation.Formation, key *crypto.Key) []string {
+	layout, ok := s.where()
+	if !ok || layout.Top == "" || s.all {
+		return nil
+	}
+	var names []string
+	for _, one := range formation.Below(layout.Top) {
+		if other, err := one.ReadKey(); err == nil && !same(one.Dir, f.Dir) && other.Fingerprint() == key.Fingerprint() {
+			names = append(names, s.name(one))
+		}
+	}
+	return names
+}
+
+// warnSameKey speaks of the formations that the old key still opens.
+func (c *keyChange) warnSameKey() {
+	for _, name := range c.also {
+		c.s.warn("%s had the same key, which still opens it: '%s -C %s rotate' gives it a new one", name, program, quote(name))
+	}
 }
 
 // sharesKeyFile returns another formation of the repository whose .key is the
@@ -203,7 +228,12 @@ func (c *keyChange) put(talk *crypto.Talk) error {
 func (c *keyChange) putPeople(talk *crypto.Talk) error {
 	list, wrapped := c.Path(formation.RecipientsFile), c.Path(formation.WrappedKeyFile)
 	if !c.had && len(c.people.All()) == 0 {
-		return nil // nobody shares it
+		if there, err := fileExists(wrapped); err != nil || !there {
+			return err // nobody shares it
+		}
+		return refuse("there is a %s and no %s: for whom the new key is to be wrapped is not known; nothing was changed", formation.WrappedKeyFile, formation.RecipientsFile).
+			hint("bring the list back: 'git restore %s'", quote(c.s.show(list))).
+			hint("or, if nobody is to unlock any more: 'rm %s'", quote(c.s.show(wrapped)))
 	}
 	for _, path := range []string{list, wrapped} {
 		if err := c.s.staysInside(path); err != nil {

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/urfave/cli/v2"
 
@@ -98,7 +99,8 @@ func (s *session) rotate(ctx context.Context, f *formation.Formation) error {
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	s.say("Rotated the key of %s: %s is now %s", s.name(f), keyNow(old), keyNow(c.Key))
+	s.say("Rotated the key of %s: %s is now %s%s", s.name(f), keyNow(old), keyNow(c.Key), c.wrappedFor())
+	c.warnSameKey()
 	s.sayKeySpread(c)
 	return nil
 }
@@ -132,10 +134,28 @@ func (s *session) convert(ctx context.Context, f *formation.Formation, format cr
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	s.say("Converted %s to %s, with a new key: %s", s.name(f), format, keyNow(c.Key))
+	s.say("Converted %s to %s, with a new key: %s%s", s.name(f), format, keyNow(c.Key), c.wrappedFor())
+	c.warnSameKey()
 	if format == crypto.Age {
 		s.warn("today's MUXI runtime reads only fernet; '%s convert --to fernet' goes back", program)
 	}
 	s.sayKeySpread(c)
 	return nil
+}
+
+// wrappedFor names those who can get the key, so that nobody is among them
+// unseen.
+func (c *keyChange) wrappedFor() string {
+	var names []string
+	for _, p := range c.people.All() {
+		names = append(names, whoIs(p.Name, p.Recipient))
+	}
+	const most = 12
+	switch {
+	case len(names) == 0:
+		return ""
+	case len(names) > most:
+		return fmt.Sprintf(", wrapped for %s and %d more", list(names[:most]), len(names)-most)
+	}
+	return ", wrapped for " + list(names)
 }

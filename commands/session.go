@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,11 +23,12 @@ import (
 // common flags say.
 type session struct {
 	*Env
-	doing string // the command's name
-	quiet bool   // -q: say nothing but results and errors
-	dir   string // -C DIR, or ""
-	all   bool   // --all
-	wrote bool   // files were put in place: an error after that is not "nothing was changed"
+	doing   string // the command's name
+	quiet   bool   // -q: say nothing but results and errors
+	dir     string // -C DIR, or ""
+	all     bool   // --all
+	removed int    // people that share remove took out, over all formations
+	wrote   bool   // files were put in place: an error after that is not "nothing was changed"
 
 	layout *gitutil.Layout    // found once; nil until asked
 	repo   gitutil.Repository // opened once; nil until asked
@@ -313,5 +315,32 @@ func (s *session) lock(ctx context.Context, f *formation.Formation) (*formation.
 		lock.Release()
 		return nil, err
 	}
+	s.excludeTemps()
 	return lock, nil
+}
+
+// excludeTemps has this clone's git ignore temp files: after a kill, one of them
+// may hold a key until the next command removes it, and 'git add -A' comes first.
+// Where that cannot be written, the hooks still know a key.
+func (s *session) excludeTemps() {
+	layout, ok := s.where()
+	if !ok {
+		return
+	}
+	file := filepath.Join(layout.CommonDir, "info", "exclude")
+	content, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) || strings.Contains("\n"+string(content), "\n"+formation.TempPattern+"\n") {
+		return
+	}
+	if len(content) > 0 && content[len(content)-1] != '\n' {
+		content = append(content, '\n')
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return
+	}
+	batch := s.Files.Batch()
+	defer batch.Discard()
+	if batch.Replace(file, append(content, formation.TempPattern+"\n"...), formation.ModeOf(file, 0o644)) == nil {
+		batch.Commit()
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
 func (r *runner) shareCommand() *cli.Command {
@@ -68,7 +68,11 @@ so until each value has changed.`,
 					if !c.Args().Present() {
 						return usage("WHO is missing").hint("'%s share list' names them", program)
 					}
-					return s.each(func(f *formation.Formation) error { return s.shareRemove(ctx, f, c.Args().Slice()) })
+					err := s.each(func(f *formation.Formation) error { return s.shareRemove(ctx, f, c.Args().Slice()) })
+					if err == nil && s.removed == 0 {
+						return refuse("no key here is shared with '%s'", sanitize(shorten(c.Args().First()))).hint("'%s share list --all' names the people", program)
+					}
+					return err
 				}),
 			},
 			{
@@ -124,9 +128,11 @@ func (s *session) newPeople(args []string, name string) ([]newPerson, error) {
 		people = append(people, some...)
 	}
 	if name = strings.Join(strings.Fields(sanitize(name)), " "); name != "" {
-		for i := range people {
-			people[i].name = name
+		if len(people) > 1 {
+			return nil, usage("--name WHO is for one recipient, and %d were given", len(people)).
+				hint("a file names them itself: '# NAME' above each key")
 		}
+		people[0].name = name
 	}
 	for i, p := range people {
 		if p.name == "" {
@@ -207,6 +213,9 @@ func (s *session) shareAdd(ctx context.Context, f *formation.Formation, people [
 	defer c.close()
 	var added []string
 	for _, p := range people {
+		if others := c.people.Find(p.name); p.name != "" && len(others) > 0 && others[0].Recipient != p.recipient.String() {
+			s.hint("%s has another key here already; 'share remove %s' takes both away", p.name, quote(p.name))
+		}
 		if c.people.Add(p.name, p.recipient) {
 			added = append(added, whoIs(p.name, p.recipient.String()))
 		}
@@ -272,6 +281,10 @@ func (s *session) shareRemove(ctx context.Context, f *formation.Formation, args 
 	for _, arg := range args {
 		found, err := s.findPeople(c.people, arg)
 		if err != nil {
+			var none *Error
+			if s.all && errors.As(err, &none) && none.Code == exitNo {
+				continue // with --all, a person need not be in every formation
+			}
 			return err
 		}
 		for _, p := range found {
@@ -280,15 +293,22 @@ func (s *session) shareRemove(ctx context.Context, f *formation.Formation, args 
 			}
 		}
 	}
+	if len(gone) == 0 {
+		return nil
+	}
+	s.removed += len(gone)
 	stays := map[string]bool{}
 	for _, p := range c.people.All() {
 		stays[p.Name] = p.Name != ""
 	}
 	var names []string
+	keys := map[string]int{}
 	seen := c.Vault.Names()
 	for _, p := range gone {
 		who := whoIs(p.Name, p.Recipient)
-		names = append(names, who)
+		if keys[who]++; keys[who] == 1 {
+			names = append(names, who)
+		}
 		if !stays[p.Name] { // else another key of the same person is still in
 			c.people.Expose(who, seen)
 		}
@@ -299,7 +319,18 @@ func (s *session) shareRemove(ctx context.Context, f *formation.Formation, args 
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	s.say("Removed %s from %s, which has a new key: %s", list(names), s.name(f), keyNow(c.Key))
+	var counted []string
+	for _, who := range names {
+		if keys[who] > 1 {
+			who = fmt.Sprintf("%s (%d keys)", who, keys[who])
+		}
+		counted = append(counted, who)
+	}
+	s.say("Removed %s from %s, which has a new key: %s%s", list(counted), s.name(f), keyNow(c.Key), c.wrappedFor())
+	if len(c.people.All()) == 0 {
+		s.warn("nobody is left who can unlock %s: this .key is the only way in", s.name(f))
+	}
+	c.warnSameKey()
 	if len(c.people.Exposed()) > 0 && len(seen) > 0 {
 		fmt.Fprintf(s.Out, "%s has seen these values of %s:\n", sanitize(list(names)), sanitize(s.name(f)))
 		for _, name := range seen {
@@ -346,6 +377,9 @@ func (s *session) findPeople(people *formation.People, arg string) ([]formation.
 func errorOf[T any](_ T, err error) error { return err }
 
 func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
+	if err := s.mergeList(ctx, f); err != nil {
+		return err
+	}
 	c, err := s.openKeyChange(ctx, f, false, true)
 	if err != nil {
 		return err
@@ -363,7 +397,7 @@ func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
 	if err := s.settleWrapped(ctx, f); err != nil {
 		return err
 	}
-	s.say("Wrapped the key of %s for %s", s.name(f), plural(len(c.people.All()), "recipient"))
+	s.say("Wrapped the key of %s%s", s.name(f), strings.Replace(c.wrappedFor(), ", wrapped", "", 1))
 	return nil
 }
 
@@ -443,30 +477,71 @@ func (s *session) shareList(asJSON bool) error {
 	return nil
 }
 
-// settleWrapped stages a .key.age that a merge had left with its sides: it is
-// one file again.
-func (s *session) settleWrapped(ctx context.Context, f *formation.Formation) error {
+// unmergedFile returns the sides of a formation's file that a merge has left
+// open, and its path from the top; nil where it has not.
+func (s *session) unmergedFile(ctx context.Context, f *formation.Formation, name string) (sides *[3][]byte, file string, err error) {
 	repo, err := s.repository()
 	if err != nil || repo == nil || repo.Layout().Top == "" {
-		return err
+		return nil, "", err
 	}
 	conflicts, err := repo.Unmerged(ctx)
 	if err != nil {
+		return nil, "", err
+	}
+	file = path.Join(path.Dir(s.vaultPath(repo.Layout(), f)), name)
+	conflict := conflictAt(conflicts, file)
+	if conflict == nil {
+		return nil, file, nil
+	}
+	found, err := sidesOf(ctx, repo, conflict)
+	return &found, file, err
+}
+
+// mergeList merges by entry a list of people that git merged line by line, as in
+// a clone that has no drivers yet.
+func (s *session) mergeList(ctx context.Context, f *formation.Formation) error {
+	sides, _, err := s.unmergedFile(ctx, f, formation.RecipientsFile)
+	if err != nil || sides == nil {
 		return err
 	}
-	path := hooks.Label(repo.Layout().Top, realDir(f.Dir)) + "/" + formation.WrappedKeyFile
-	path = strings.TrimPrefix(path, "./")
-	for _, c := range conflicts {
-		if c.Path != path {
+	var people [3]*formation.People
+	for i, content := range sides {
+		if people[i], err = formation.ParsePeople(content); err != nil {
+			return err
+		}
+	}
+	lock, err := s.lock(ctx, f)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
+	batch := s.Files.BatchIn(f.Dir)
+	defer batch.Discard()
+	list := f.Path(formation.RecipientsFile)
+	if err := batch.Replace(list, formation.MergePeople(people[0], people[1], people[2]).Encode(), formation.ModeOf(list, 0o644)); err != nil {
+		return err
+	}
+	return batch.Commit()
+}
+
+// settleWrapped stages the people's files that a merge had left with their
+// sides: each is one again.
+func (s *session) settleWrapped(ctx context.Context, f *formation.Formation) error {
+	for _, name := range []string{formation.RecipientsFile, formation.WrappedKeyFile} {
+		sides, file, err := s.unmergedFile(ctx, f, name)
+		if err != nil {
+			return err
+		}
+		if sides == nil {
 			continue
 		}
-		content, err := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped)
+		content, err := readSmall(f.Path(name), maxWrapped)
 		if err != nil {
-			return &formation.FileError{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
+			return &formation.FileError{Op: "read", Path: f.Path(name), Err: err}
 		}
-		err = repo.StageFile(ctx, path, content, gitutil.ModeFile)
-		repo.Refresh(ctx)
-		return err
+		if err := s.repo.StageFile(ctx, file, content, gitutil.ModeFile); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -69,6 +69,17 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 		return &formation.FileError{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
 	}
 	content, who, err := s.unwrap(ctx, wrapped, have)
+	if crypto.ReasonOf(err) == crypto.MergeMarkers {
+		// A clone without the drivers has merged it line by line: ours is a key for
+		// our side of the vault, theirs for theirs.
+		if sides, _, stageErr := s.unmergedFile(ctx, f, formation.WrappedKeyFile); stageErr == nil && sides != nil {
+			for _, side := range [][]byte{sides[1], sides[2]} {
+				if len(side) > 0 && err != nil {
+					content, who, err = s.unwrap(ctx, side, have)
+				}
+			}
+		}
+	}
 	if err != nil {
 		return s.explainUnwrap(f, err, have)
 	}
@@ -101,6 +112,9 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 	e := &Error{Code: exitNoKey, Err: err}
 	switch crypto.ReasonOf(err) {
 	case crypto.NoIdentity:
+		if wrapped, err := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); err == nil && crypto.NeedsPassphrase(wrapped) {
+			return e.line("'%s' is sealed with a passphrase, not for people", path).hint("take it in with '%s key import %s', which asks for the passphrase", program, quote(path))
+		}
 		if len(have.list) == 0 {
 			e.line("there is no age or SSH key here to open '%s' with", path)
 		} else {
@@ -188,7 +202,7 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 	result := keyNew
 	switch {
 	case errors.As(err, &missing):
-	case err == nil && oldKey.Fingerprint() == key.Fingerprint() && string(was) == string(content):
+	case err == nil && oldKey.Fingerprint() == key.Fingerprint() && string(was) == string(content) && !f.KeyReadableByOthers():
 		return keySame, w.commit()
 	case err == nil:
 		result = keyReplaced

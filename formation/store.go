@@ -115,6 +115,12 @@ func (f *Formation) ReadKeyFile() (content []byte, key *crypto.Key, err error) {
 	return content, key, nil
 }
 
+// KeyReadableByOthers reports whether group or others may read the .key.
+func (f *Formation) KeyReadableByOthers() bool {
+	info, err := os.Stat(f.Path(KeyFile))
+	return err == nil && ReadableByOthers(info)
+}
+
 // ReadSealed returns the bytes of secrets.enc; ok is false where there is none.
 func (f *Formation) ReadSealed() (sealed []byte, ok bool, err error) {
 	path := f.Path(VaultFile)

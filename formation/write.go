@@ -14,6 +14,9 @@ import (
 // process that was killed may leave one; the next command removes it.
 const tempPrefix = ".muxi-secrets-tmp-"
 
+// TempPattern matches the names of those files, for git to ignore.
+const TempPattern = tempPrefix + "*"
+
 // Step is one step of writing a file, for tests that make it fail there.
 type Step string
 

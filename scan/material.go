@@ -79,11 +79,40 @@ func fernetKey(name string, text []byte, start, end int) (hit, bool) {
 	if url && std || !mixed(key) {
 		return hit{}, false
 	}
+	if inArmor(text, start) {
+		return hit{}, false
+	}
 	field := variable(text, start)
 	if isHashName(field) || !url && !isKeyName(field) && !isKeyName(stem(name)) && !aloneIn(name, text, start, end) {
 		return hit{}, false
 	}
 	return hit{rule: KeyMaterial, start: start, end: end, field: start, place: field, random: true, message: "a Fernet key"}, true
+}
+
+// The armor of an age file, and how its body begins: the base64 of
+// "age-encryption.org/v1".
+const (
+	armorBegin = "-----BEGIN AGE ENCRYPTED FILE-----"
+	armorBody  = "YWdlLWVuY3J5cHRpb24ub3Jn"
+)
+
+// inArmor reports whether what starts there is a line of an armored age file,
+// whose last line may well have the shape of a key.
+func inArmor(text []byte, start int) bool {
+	begin := bytes.LastIndex(text[:start], []byte(armorBegin))
+	if begin < 0 {
+		return false
+	}
+	before := bytes.TrimLeft(text[begin+len(armorBegin):start], "\r\n")
+	if !bytes.HasPrefix(before, []byte(armorBody)) || before[len(before)-1] != '\n' {
+		return false
+	}
+	for line := range bytes.Lines(before) {
+		if len(bytes.TrimRight(line, "\r\n")) != 64 { // but the last, all lines are full
+			return false
+		}
+	}
+	return true
 }
 
 // mixed tells random base64 from a long name with capitals.

@@ -161,3 +161,27 @@ prompt: "${{ data.x }} ${{ context.y }} ${{ env.Z }} ${{ inputs.a }}"
 `)
 	wantNone(t, s, ".github/workflows/ci.yml", "env:\n  A: ${{ secrets.lower }}\n")
 }
+
+// The last line of an armored age file may have the shape of a Fernet key: a
+// .key.age would otherwise stop every commit of some teams.
+func TestArmorIsNoKey(t *testing.T) {
+	full := "YWdlLWVuY3J5cHRpb24ub3Jn" + strings.Repeat("Ab3+", 10)
+	last := "kPq3ZxT0uYd-8sVb2NfHcR7wJm5GaLe1iOoQ9tXyKzU"
+	armored := armorBegin + "\n" + full + "\n" + full + "\n" + strings.ReplaceAll(last, "-", "/") + "=\n-----END AGE ENCRYPTED FILE-----\n"
+	scanner := &Scanner{}
+	for _, name := range []string{".key.age", "agent/.key.age", "key.age", "bob.key"} {
+		if found := scanner.File(name, []byte(armored), Regular); len(found) != 0 {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
+	for about, text := range map[string]string{
+		"a key behind the block":    armored + "key = " + last + "=\n",
+		"a key where no body is":    armorBegin + "\n\nkey = " + last + "=\n",
+		"a key in a short line":     armorBegin + "\n" + full + "\nkey: " + last + "=\n",
+		"another file of that sort": armorBegin + "\n" + strings.Repeat("Ab3+", 16) + "\nfernet_key=" + last + "=\n",
+	} {
+		if found := scanner.File("x.txt", []byte(text), Regular); len(found) != 1 {
+			t.Errorf("%s: %v", about, found)
+		}
+	}
+}
