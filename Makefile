@@ -58,3 +58,8 @@ snapshot:
 release:
 	goreleaser check
 	goreleaser release --clean
+
+# The session shown in README.md, run again.
+.PHONY: picture
+picture:
+	docs/picture/make.sh

@@ -1,5 +1,32 @@
 package commands
 
+import (
+	"slices"
+
+	"github.com/urfave/cli/v2"
+)
+
+// help is "help [COMMAND [SUBCOMMAND]]", as people type it: what -h shows.
+func (r *runner) help(c *cli.Context) error {
+	words := c.Args().Tail()
+	if len(words) == 0 {
+		return cli.ShowAppHelp(c)
+	}
+	prefix, list := program, c.App.Commands
+	for i, word := range words {
+		command := commandNamed(list, word)
+		if command == nil && i > 0 && len(list) == 0 {
+			words = words[:i]
+			break
+		}
+		if command == nil {
+			return unknownCommand(list, prefix, word)
+		}
+		prefix, list = prefix+" "+command.Name, command.Subcommands
+	}
+	return r.app().RunContext(r.ctx, slices.Concat([]string{program}, words, []string{"--help"}))
+}
+
 const appDescription = `Values live encrypted in secrets.enc, are opened with .key (which is never
 committed), and are referred to as ${{ secrets.OPENAI_API_KEY }}. The MUXI
 runtime reads what this program writes, unchanged.`

@@ -80,6 +80,11 @@ func (s *session) openKeyChange(ctx context.Context, f *formation.Formation, ret
 	if _, err := f.ReadKey(); err != nil {
 		return nil, err
 	}
+	if retired { // of those that make a new key
+		if err := s.noUnsettledMerge(ctx, f); err != nil {
+			return nil, err
+		}
+	}
 	c := &keyChange{}
 	w, err := s.lockToWrite(ctx, f, func(w *writing) error {
 		w.sharing = sharing

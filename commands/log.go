@@ -30,7 +30,7 @@ func (r *runner) logCommand() *cli.Command {
 
 The newest commit comes first. Renamed folders and rotations are followed, and
 values are never shown. A merge is listed where it changed something itself. It
-exits 0 whatever it finds, and 1 for a NAME that was never there.`,
+exits 0 whatever it finds, also for a NAME that was never there.`,
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "max-count", Aliases: []string{"n"}, Usage: "`COUNT` commits at most"},
 			jsonFlag(),
@@ -116,9 +116,7 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	}
 	s.sayHistory(history, o, list)
 	if o.name != "" && !slices.ContainsFunc(list, func(l logged) bool { return len(l.Entries) > 0 }) {
-		if err := s.neverLogged(o.name, formations); err != nil {
-			return err
-		}
+		s.neverLogged(o.name, formations)
 	}
 	switch {
 	case o.json && s.all:
@@ -176,7 +174,7 @@ func (s *session) sayHistory(history *hooks.History, o logOptions, list []logged
 
 // neverLogged tells a name that is stored and was not committed yet from one
 // that never was.
-func (s *session) neverLogged(spelled string, formations []*formation.Formation) error {
+func (s *session) neverLogged(spelled string, formations []*formation.Formation) {
 	name := formation.Normalize(spelled)
 	for _, f := range formations {
 		opened, err := f.Open()
@@ -185,11 +183,11 @@ func (s *session) neverLogged(spelled string, formations []*formation.Formation)
 		}
 		if stored, ok := opened.Vault.Find(spelled); ok {
 			s.say("no commit has changed %s yet", stored)
-			return nil
+			return
 		}
 	}
-	return refuse("Secret %s not found in the history of %s", name, formation.VaultFile).
-		hint("see all that changed with '%s log'", s.again())
+	s.say("Secret %s not found in the history of %s", name, formation.VaultFile)
+	s.hint("see all that changed with '%s log'", s.again())
 }
 
 func (s *session) printLog(one logged) {

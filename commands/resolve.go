@@ -209,6 +209,27 @@ func (s *session) mergeAt(ctx context.Context, repo gitutil.Repository, vaultPat
 	return state, conflict, nil
 }
 
+// noUnsettledMerge refuses a new key for a vault that a merge has left open: the
+// sides would not open with it any more, and what was settled would be lost.
+func (s *session) noUnsettledMerge(ctx context.Context, f *formation.Formation) error {
+	repo, err := s.repository()
+	if err != nil || repo == nil || repo.Layout().Top == "" {
+		return err
+	}
+	state, conflict, err := s.mergeAt(ctx, repo, s.vaultPath(repo.Layout(), f))
+	if err != nil {
+		return err
+	}
+	if conflict == nil && (state == nil || !state.Failed && len(state.Open()) == 0) {
+		return nil
+	}
+	e := refuse("a merge of %s is not settled; nothing was changed", s.show(f.Path(formation.VaultFile)))
+	if state != nil && len(state.Open()) > 0 {
+		e.line("still to settle: %s", list(state.Open()))
+	}
+	return e.hint("'%s resolve' says what is left; conclude the merge first, or go back with 'git merge --abort'", s.again())
+}
+
 // stagesOf reads the sides of a vault from the index.
 func (s *session) stagesOf(ctx context.Context, repo gitutil.Repository, conflict *gitutil.Conflict, state *hooks.MergeState) error {
 	sides, err := sidesOf(ctx, repo, conflict)

@@ -18,9 +18,8 @@ var version = ""
 
 // Run runs one command line (args[0] is the program) and returns the exit code.
 func Run(ctx context.Context, env *Env, args []string) int {
-	out := &stickyWriter{Writer: env.Out}
 	run := *env
-	run.Out = out
+	out := run.watch(args)
 	r := &runner{ctx: ctx, env: &run}
 	app := r.app()
 	err := app.RunContext(ctx, reorder(app, args))
@@ -34,7 +33,7 @@ func Run(ctx context.Context, env *Env, args []string) int {
 	if s == nil {
 		s = &session{Env: &run}
 	}
-	return s.explain(err).print(env.Err)
+	return s.explain(err).print(run.Err)
 }
 
 // runner holds what one run hands from the parsed command line to its end.
@@ -96,6 +95,7 @@ func (r *runner) app() *cli.App {
 			r.exportCommand(),
 			r.renderCommand(),
 			r.statusCommand(),
+			r.doctorCommand(),
 			r.checkCommand(),
 			r.diffCommand(),
 			r.logCommand(),
@@ -107,6 +107,9 @@ func (r *runner) app() *cli.App {
 			r.resolveCommand(),
 			r.keyCommand(),
 			r.hooksCommand(),
+			r.manCommand(),
+			r.completionCommand(),
+			r.completeCommand(),
 			r.hookRunCommand(),
 			r.textconvCommand(),
 		},
@@ -121,7 +124,7 @@ func (r *runner) app() *cli.App {
 			}
 			switch c.Args().First() { // as people type them, too
 			case "help":
-				return cli.ShowAppHelp(c)
+				return r.help(c)
 			case "version":
 				fmt.Fprintf(r.env.Out, "git-muxi-secrets %s\n", buildVersion())
 				return nil
@@ -166,6 +169,7 @@ func commonFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "formation", Aliases: []string{"C"}, Usage: "work on the formation in `DIR`"},
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print results and errors only"},
+		&cli.BoolFlag{Name: "no-color", Usage: "no colours, on a terminal neither (as with NO_COLOR=1)"},
 	}
 }
 

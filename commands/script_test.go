@@ -29,6 +29,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"git-muxi-secrets": standIn,
 		"no-terminal":      noTerminal,
+		"on-terminal":      onTerminal,
 		"unprivileged":     unprivileged,
 	})
 }
@@ -99,7 +100,7 @@ func condition(cond string) (bool, error) {
 		return os.Getuid() == 0, nil
 	case "python": // with cryptography; where CI=true its absence fails the script
 		return cryptotest.Available() || os.Getenv("CI") == "true", nil
-	case "age", "ssh-keygen": // where CI=true its absence fails the script
+	case "age", "ssh-keygen", "man": // where CI=true its absence fails the script
 		_, err := exec.LookPath(cond)
 		return err == nil || os.Getenv("CI") == "true", nil
 	}

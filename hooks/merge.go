@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path"
 	"path/filepath"
@@ -24,6 +25,9 @@ type Merger struct {
 	Files formation.Files
 	// Environ is what git handed down: it names the commit being merged.
 	Environ []string
+	// Stopped is the commit that a stopped operation of git's brings in; "" in a
+	// driver, which runs before git has stopped.
+	Stopped string
 	// Exposed, after WrappedKey, are people whom one side removed, and who have
 	// the key that the merge keeps: the other side wrapped it for them.
 	Exposed []string
@@ -60,8 +64,9 @@ func (m *Merger) inner(ctx context.Context, s Sides) bool {
 	return err != nil || usual <= 0 || n > usual
 }
 
-// read returns the three versions; nil for an empty one: git gives an empty
-// file for a side that has none.
+// read returns the three versions. The base is nil for an empty file: git gives
+// that where both sides added theirs. An empty side is one that somebody
+// committed like this, and it is not "all removed".
 func (s Sides) read() (base, ours, theirs []byte, err error) {
 	for _, side := range []struct {
 		path string
@@ -71,8 +76,8 @@ func (s Sides) read() (base, ours, theirs []byte, err error) {
 		if err != nil {
 			return nil, nil, nil, &formation.FileError{Op: "read", Path: side.path, Err: err}
 		}
-		if len(content) > 0 {
-			*side.to = content
+		if len(content) > 0 || side.to != &base {
+			*side.to = append([]byte{}, content...)
 		}
 	}
 	return base, ours, theirs, nil
@@ -126,7 +131,7 @@ func (m *Merger) MergeSealed(ctx context.Context, vaultPath string, base, ours, 
 		sealed []byte
 		vault  **formation.Vault
 	}{{"base", base, &r.base}, {"ours", ours, &r.ours}, {"theirs", theirs, &r.theirs}} {
-		if side.sealed == nil {
+		if side.sealed == nil || i == 0 && len(side.sealed) == 0 {
 			continue
 		}
 		vault, key, err := m.Keys.Open(vaultPath, side.sealed, func() []byte { return m.wrappedKey(ctx, vaultPath, side.name) })
@@ -137,7 +142,10 @@ func (m *Merger) MergeSealed(ctx context.Context, vaultPath string, base, ours, 
 	}
 	r.Vault, r.Contested = formation.MergeVaults(r.base, r.ours, r.theirs)
 	current := m.Keys.Current(vaultPath)
-	r.Key = mergedKey(current, keys[0], keys[1], keys[2])
+	r.Key = mergedKey(current, keys[0], keys[1], keys[2], func(key *crypto.Key) bool { return m.hadKey(ctx, vaultPath, key) })
+	if r.Key == nil {
+		return nil, &SideError{"ours", vaultPath, &formation.NoKeyError{Dir: path.Dir(vaultPath), Vault: true}}
+	}
 	r.Elsewhere = current == nil || current.Fingerprint() != r.Key.Fingerprint()
 	for i, side := range []struct {
 		sealed []byte
@@ -159,26 +167,73 @@ func sameKey(a, b *crypto.Key) bool {
 // .key; but where that is the key both sides came from and one of them was
 // rotated since, the new one, or the rotation would be undone. Where no .key is
 // at hand the key, too, is merged three-way.
-func mergedKey(current, base, ours, theirs *crypto.Key) *crypto.Key {
+//
+// Which of two keys is the newer one only the history tells, since the keyring
+// holds both of them: had says whether our side had the vault sealed with a key
+// before. A side that a revert or an old commit brings in has a key that was
+// retired, and nothing new is to be sealed with it.
+func mergedKey(current, base, ours, theirs *crypto.Key, had func(*crypto.Key) bool) *crypto.Key {
 	if current == nil {
 		current = ours
-		if current == nil || base != nil && sameKey(ours, base) {
-			current = theirs
-		}
-		if current == nil {
-			current = base
-		}
-		return current
 	}
-	if sameKey(current, base) {
-		for _, side := range []*crypto.Key{ours, theirs} {
-			if side != nil && !sameKey(side, base) {
-				return side
-			}
+	switch {
+	case current == nil && theirs != nil:
+		return theirs
+	case current == nil:
+		return base
+	case !sameKey(current, base):
+		return current
+	case ours != nil && !sameKey(ours, current):
+		// Ours went on from the key at hand, or is an old branch.
+		if theirs == nil || !sameKey(theirs, current) || had(current) {
+			return ours
 		}
+	case theirs != nil && !sameKey(theirs, current) && !had(theirs):
+		return theirs
 	}
 	return current
 }
+
+// mostVersions bounds the search for a key in the history.
+const mostVersions = 20_000
+
+// hadKey reports whether HEAD's history has the vault sealed with a key. Where
+// folders were renamed it may have been any vault: no two have one key.
+func (m *Merger) hadKey(ctx context.Context, vaultPath string, key *crypto.Key) bool {
+	repo, err := m.Repo()
+	if err != nil || repo == nil {
+		return false
+	}
+	var near, far []string
+	seen := map[string]bool{}
+	repo.Log(ctx, "", []string{formation.VaultFile}, func(e *gitutil.LogEntry) error {
+		for _, c := range e.Changes {
+			for _, id := range []string{c.New, c.Old} {
+				switch {
+				case id == "" || seen[id]:
+				case c.Path == vaultPath:
+					near = append(near, id)
+				default:
+					far = append(far, id)
+				}
+				seen[id] = true
+			}
+		}
+		return nil
+	}) // as far as it goes: a shallow clone knows no more
+	ids := append(near, far...)
+	found := false
+	repo.Blobs(ctx, ids[:min(len(ids), mostVersions)], func(_ string, data []byte) error {
+		if _, err := key.Open(data); err == nil {
+			found = true
+			return errFound
+		}
+		return nil
+	})
+	return found
+}
+
+var errFound = errors.New("found")
 
 // Vault merges the three versions of secrets.enc that git gives, into ours. The
 // state is nil where nothing is left to settle. After an error ours is as it was,
@@ -324,8 +379,12 @@ func (m *Merger) publish(s Sides, old, content []byte) error {
 }
 
 // theirs is the commit that git brings in, where it says: a merge names it in
-// the environment, a rebase in its list of what it has begun.
+// the environment, a rebase in its list of what it has begun. Once git has
+// stopped it says so itself.
 func (m *Merger) theirs() string {
+	if m.Stopped != "" {
+		return m.Stopped
+	}
 	found := ""
 	for _, entry := range m.Environ {
 		name, _, _ := strings.Cut(entry, "=")

@@ -364,7 +364,7 @@ func (m *MergeState) findings() []scan.Finding {
 	var found []scan.Finding
 	for _, name := range m.Open() {
 		found = append(found, finding(scan.UnsettledMerge, m.Path, name, 1, 1,
-			"both sides of the merge changed %s, and nobody said which counts; 'git muxi-secrets resolve %s' settles it", name, name))
+			"both sides of the merge changed %s, and nobody said which counts; 'git muxi-secrets resolve' lists what is left", name))
 	}
 	return found
 }
