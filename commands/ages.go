@@ -15,7 +15,7 @@ import (
 // tree: git is asked once for all formations. Outside of a repository, and where
 // git cannot say, nothing is known: that is no reason for status to fail.
 func (s *session) dateStandings(ctx context.Context, formations []*formation.Formation, all []*standing) {
-	ages := s.ages(ctx, formations, all)
+	ages, cut := s.ages(ctx, formations, all)
 	for _, st := range all {
 		st.Changed = map[string]string{}
 		since := ages[st]
@@ -27,13 +27,17 @@ func (s *session) dateStandings(ctx context.Context, formations []*formation.For
 		if name, days := oldest(since, s.Now()); name != "" {
 			st.oldest = fmt.Sprintf("%s, %s", name, plural(days, "day"))
 		}
+		if cut[st] { // and they are the oldest
+			st.oldest = "not known (shallow clone)"
+		}
 	}
 }
 
-func (s *session) ages(ctx context.Context, formations []*formation.Formation, all []*standing) map[*standing]map[string]time.Time {
+// ages are those, and whether a shallow clone hides some of them.
+func (s *session) ages(ctx context.Context, formations []*formation.Formation, all []*standing) (ages map[*standing]map[string]time.Time, cut map[*standing]bool) {
 	repo, err := s.repository()
 	if err != nil || repo == nil || repo.Layout().Top == "" {
-		return nil
+		return nil, nil
 	}
 	current := map[string]*formation.Vault{}
 	label := map[*standing]string{}
@@ -44,23 +48,24 @@ func (s *session) ages(ctx context.Context, formations []*formation.Formation, a
 		}
 	}
 	if len(current) == 0 {
-		return nil
+		return nil, nil
 	}
 	progress := s.progress()
 	defer progress.clear()
 	history, err := hooks.ReadHistory(ctx, readingLog{repo, progress}, s.gitKeys(ctx, repo), "", nil)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	found, err := history.Ages(current, s.Now())
 	if err != nil {
-		return nil
+		return nil, nil
 	}
-	ages := map[*standing]map[string]time.Time{}
+	ages, cut = map[*standing]map[string]time.Time{}, map[*standing]bool{}
 	for st, dir := range label {
 		ages[st] = found[dir]
+		cut[st] = len(history.AtLeast[dir]) > 0
 	}
-	return ages
+	return ages, cut
 }
 
 // oldest is the name whose value is the oldest, and its age in days; "" where

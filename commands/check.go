@@ -149,6 +149,12 @@ func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOpt
 		}
 		return hooks.BasisOfIndex(ctx, repo)
 	})}
+	defer func() {
+		if j.Undated {
+			s.warn("this clone is shallow: whether some values are due could not be judged [value-due]")
+			s.hint("'git fetch --unshallow' gets the rest of the history")
+		}
+	}()
 	switch {
 	case o.staged:
 		return j.Staged(ctx, gitutil.StagedOptions{})

@@ -382,7 +382,7 @@ func whyUnread(errs ...error) string {
 // that are gone: the same bytes, or mostly the same names and values.
 func movedFrom(keys *hooks.Keys, dir string, from, to *side, after openedSide) string {
 	best, most := "", 0.0
-	var gone []string
+	var gone, named []string
 	for other := range from.vaults {
 		if _, still := to.vaults[other]; !still {
 			gone = append(gone, other)
@@ -396,6 +396,18 @@ func movedFrom(keys *hooks.Keys, dir string, from, to *side, after openedSide) s
 		if alike := likeness(from.open(keys, other), after); alike >= 0.5 && alike > most {
 			best, most = other, alike
 		}
+		if before := from.open(keys, other); before.vault != nil && after.vault != nil && hooks.MostlyNamed(before.vault.Names(), after.vault.Names()) {
+			named = append(named, other)
+		}
+	}
+	appeared := 0
+	for other := range to.vaults {
+		if _, had := from.vaults[other]; !had {
+			appeared++
+		}
+	}
+	if best == "" && len(named) == 1 && appeared == 1 {
+		best = named[0] // nothing else can be meant
 	}
 	return best
 }

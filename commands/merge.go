@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
@@ -104,14 +103,32 @@ func (s *session) explainSide(err error) error {
 	if !errors.As(err, &side) {
 		return err
 	}
-	whose := map[string]string{"base": "what both sides came from", "ours": "our side", "theirs": "their side"}[side.Side]
 	e := &Error{Code: exitNoKey, Err: err}
-	e.line("cannot merge %s: %s does not open: %v", showPath(side.Path), whose, sideCause(side))
-	if reason := crypto.ReasonOf(err); reason != "" && reason != crypto.WrongKey {
-		return e.hint("that version is damaged: take the other one whole ('git checkout --ours' or '--theirs'), or 'git merge --abort'")
+	e.line("cannot merge %s: %s does not open: %v", showPath(side.Path), whoseSide(side.Side), sideCause(side))
+	if side.Damaged() {
+		switch side.Side {
+		case "ours":
+			e.hint("that version is damaged: '%s resolve --theirs' takes theirs whole", program)
+		case "theirs":
+			e.hint("that version is damaged: '%s resolve --ours' keeps ours whole", program)
+		default:
+			e.hint("that version is damaged: '%[1]s resolve --ours' or '%[1]s resolve --theirs' takes one side whole", program)
+		}
+		return e.hint("or go back: 'git merge --abort' (or that of the rebase or cherry-pick)")
 	}
-	return e.hint("its key is not here: get it with '%s unlock' or '%s key import FILE', then '%s resolve' merges", program, program, program).
+	return e.hint("its key is not here: get it with '%s unlock' or '%s key import FILE', then '%s resolve' merges; it asks for a passphrase where one is needed", program, program, program).
 		hint("or go back: 'git merge --abort'")
+}
+
+// whoseSide names a side in a message.
+func whoseSide(side string) string {
+	switch side {
+	case "ours":
+		return "our side"
+	case "theirs":
+		return "their side"
+	}
+	return "what both sides came from"
 }
 
 func sideCause(side *hooks.SideError) error {

@@ -175,6 +175,106 @@ func TestMergeRenamedFolder(t *testing.T) {
 	}
 }
 
+// TestMergeMovedAndChanged has one side rename the folder and change the vault
+// too: git then sees one that was deleted, and a new one.
+func TestMergeMovedAndChanged(t *testing.T) {
+	isolateProcess(t)
+	start := newMergeRepo(t, "agent", "A=a", "B=b")
+	start.write(".git/info/exclude", ".key\n") // as at the old place, whose .gitignore goes
+	files := []string{"formation.afs", "secrets.enc", "secrets", ".gitignore", ".gitattributes"}
+	move := func(m *mergeRepo, branch string, changes ...string) {
+		m.git("checkout", "-q", "-B", branch, "base")
+		m.change(changes...)
+		must(m, os.MkdirAll(m.path("bot"), 0o755))
+		for _, file := range files {
+			m.git("mv", "-f", "agent/"+file, "bot/")
+		}
+		m.git("commit", "-qam", branch, "--no-verify")
+	}
+	change := func(m *mergeRepo, branch string, changes ...string) {
+		m.git("checkout", "-q", "-B", branch, "base")
+		m.change(changes...)
+		m.git("commit", "-qam", branch, "--no-verify")
+	}
+	for _, tt := range []struct {
+		name     string
+		byTheirs bool
+		ours     []string
+		theirs   []string
+		left     []string // contested
+		want     secrets
+	}{
+		{"by ours", false, []string{"A=1", "D=1"}, []string{"B=2", "E=2"}, nil, secrets{"A": "1", "B": "2", "D": "1", "E": "2"}},
+		{"by theirs", true, []string{"A=1", "D=1"}, []string{"B=2", "E=2"}, nil, secrets{"A": "1", "B": "2", "D": "1", "E": "2"}},
+		{"by ours, contested", false, []string{"A=1"}, []string{"A=2", "E=2"}, []string{"A"}, secrets{"A": "2", "B": "b", "E": "2"}},
+		{"by theirs, contested", true, []string{"A=1"}, []string{"A=2", "E=2"}, []string{"A"}, secrets{"A": "2", "B": "b", "E": "2"}},
+	} {
+		for _, way := range []string{"merge", "cherry-pick", "rebase"} {
+			for _, added := range []string{"", "add -A", "rm"} {
+				t.Run(tt.name+", "+way+" "+added, func(t *testing.T) {
+					t.Parallel()
+					m := start.copyOf(t)
+					ours, theirs := tt.ours, tt.theirs
+					if tt.byTheirs {
+						move(m, "theirs", theirs...)
+						change(m, "ours", ours...)
+					} else {
+						change(m, "theirs", theirs...)
+						move(m, "ours", ours...)
+					}
+					switch way {
+					case "merge":
+						m.merge()
+					case "cherry-pick":
+						m.do("cherry-pick", "theirs")
+					default:
+						m.git("checkout", "-q", "theirs")
+						m.do("rebase", "-q", "ours")
+					}
+					switch added {
+					case "add -A":
+						m.git("add", "-A")
+					case "rm":
+						m.do("rm", "-q", "-f", "--ignore-unmatch", "agent/secrets.enc", "agent/secrets")
+					}
+					bot := m.in("", "bot")
+					if added != "" {
+						r := m.do("commit", "-qm", "x")
+						if r.code == 0 || !strings.Contains(r.err, "agent/secrets.enc") || !strings.Contains(r.err, "-C bot resolve") {
+							t.Fatalf("commit: exit %d\n%s", r.code, r.err)
+						}
+					}
+					code := 0
+					if tt.left != nil {
+						code = 1
+					}
+					bot.resolve(code)
+					if tt.left != nil {
+						m.git("add", "-A")
+						bot.refused("commit", "-qm", "x")
+						for _, name := range tt.left {
+							bot.resolve(0, name, "--theirs")
+						}
+					}
+					if out := m.git("ls-files", "agent"); out != "" {
+						t.Errorf("the index still has\n%s", out)
+					}
+					if _, err := os.Stat(m.path("agent/.key")); err == nil {
+						must(t, os.Rename(m.path("agent/.key"), m.path("bot/.key")))
+					}
+					switch way {
+					case "rebase":
+						m.editing("").must("rebase", "--continue")
+					default:
+						m.must("commit", "-q", "--no-edit")
+					}
+					bot.settled(tt.want)
+				})
+			}
+		}
+	}
+}
+
 // TestMergeDeletedFiles has one side take the vault or the template away: git
 // stops before any driver runs.
 func TestMergeDeletedFiles(t *testing.T) {

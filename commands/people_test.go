@@ -49,7 +49,7 @@ func (b *sandbox) ageOpens(t *testing.T, identity string, content []byte) (strin
 }
 
 // askKey is what the terminal shows of an SSH key's passphrase prompt.
-const askKey = "Passphrase of ~/"
+const askKey = "Passphrase of ../"
 
 // TestSSHKeysOfEveryForm: what ssh-keygen makes is shared with by its .pub, and
 // unlocks; a locked one by its passphrase, on the terminal.

@@ -128,7 +128,7 @@ func TestResolve(t *testing.T) {
 		{"other spellings", []step{settle("a", "--theirs"), settle("b", "--ours"), settle(" c ", "--ours"), settle("d", "--ours")}, unsettled.change("A=2")},
 		{"wrong use in between", []step{
 			{"", []string{"A"}, 2, "takes a NAME, and one of"},
-			{"", []string{"--ours"}, 2, "takes a NAME, and one of"},
+			{"x", []string{"--stdin"}, 2, "takes a NAME, and one of"},
 			{"", []string{"A", "--ours", "--theirs"}, 2, "takes a NAME, and one of"},
 			{"x", []string{"A", "--ours", "--stdin"}, 2, ""},
 			{"", []string{"A", "B", "--ours"}, 2, ""},
@@ -278,17 +278,30 @@ func TestOtherCommandsInAMerge(t *testing.T) {
 		m.must("commit", "-q", "--no-edit")
 		m.settled(secrets{"A": "2", "B": "2", "E": "2", "LATE": "y"})
 	})
-	t.Run("rotate", func(t *testing.T) {
+	t.Run("no new key", func(t *testing.T) {
 		m := m(t)
 		m.resolve(0, "A", "--theirs")
-		do(m, "", "rotate")
-		m.refused("commit", "-qam", "x")
-		for range 2 { // where it is begun anew it says so, and A is asked for again
-			m.resolve(0, "B", "--theirs")
-			m.resolve(0, "A", "--theirs")
+		before := m.everything()
+		for _, args := range [][]string{{"rotate"}, {"convert", "--to", "age"}, {"share", "remove", "Bob"}} {
+			if r := m.muxiIn(run{}, args...); r.code != 1 || !strings.Contains(r.err, "still to settle: B") || !strings.Contains(r.err, "resolve' says what is left") {
+				t.Errorf("%s: exit %d\n%s", args[0], r.code, r.err)
+			}
 		}
-		m.must("commit", "-qam", "x")
-		m.settled(secrets{"A": "2", "B": "2", "E": "2"})
+		m.asBefore(before)
+		m.resolve(0, "B", "--theirs")
+		m.must("commit", "-q", "--no-edit")
+		do(m, "", "rotate")
+		m.holds(secrets{"A": "2", "B": "2", "E": "2"})
+	})
+	t.Run("all at once", func(t *testing.T) {
+		for side, want := range map[string]secrets{"--ours": {"A": "1", "B": "1", "E": "2"}, "--theirs": {"A": "2", "B": "2", "E": "2"}} {
+			m := start.copyOf(t)
+			m.merge()
+			m.resolve(0, side)
+			m.resolve(0, side) // again: nothing changed
+			m.must("commit", "-q", "--no-edit")
+			m.settled(want)
+		}
 	})
 	t.Run("a vault put back by hand", func(t *testing.T) {
 		m := m(t)
@@ -409,6 +422,34 @@ func TestRebaseGoesOnUnsettled(t *testing.T) {
 		pushRefused(m, "A")
 		finish(m, want.change("G=g"))
 	})
+	t.Run("a driver that failed", func(t *testing.T) {
+		m := setup(t)
+		m.write("other.txt", "x\n")
+		m.git("add", "-A")
+		m.git("commit", "-q", "--amend", "--no-edit", "--no-verify")
+		lost := m.head()
+		key := m.read("agent/.key")
+		m.remove("agent/.key")
+		if r := m.do("rebase", "-q", "theirs"); r.code == 0 {
+			t.Fatal("it merged without a key")
+		}
+		m.git("add", "-A")
+		m.editing("").must("rebase", "--continue")
+		m.git("commit", "-q", "--allow-empty", "-m", "later")
+		m.write("agent/.key", key)
+		for range 2 {
+			r := m.do("push", "-q", "origin", "HEAD:refs/heads/x")
+			if r.code == 0 || !strings.Contains(r.err, "git cherry-pick "+lost[:10]) {
+				t.Fatalf("push: exit %d\n%s", r.code, r.err)
+			}
+		}
+		m.must("push", "-q", "origin", "theirs:refs/heads/theirs")
+		m.do("cherry-pick", lost)
+		m.resolve(0, "A", "--ours")
+		m.must("commit", "-q", "--no-edit")
+		m.must("push", "-q", "origin", "HEAD:refs/heads/x")
+		m.settled(want.change("A=2"))
+	})
 	t.Run("taken back", func(t *testing.T) {
 		m := setup(t)
 		m.conflicted(m.do("rebase", "-q", "theirs"), want.change("A=2"), "A")
@@ -470,6 +511,8 @@ func TestDriverThatFails(t *testing.T) {
 		{"theirs truncated", spoil("theirs", func(s string) string { return s[:len(s)/2] }), "their side does not open", false},
 		{"ours truncated", spoil("ours", func(s string) string { return s[:len(s)/2] }), "our side does not open", false},
 		{"theirs with a flipped bit", spoil("theirs", func(s string) string { return s[:40] + "A" + s[41:len(s)-12] + "abcdefgh" + s[len(s)-4:] }), "their side does not open", false},
+		{"theirs empty", spoil("theirs", func(string) string { return "" }), "their side does not open", false},
+		{"ours empty", spoil("ours", func(string) string { return "" }), "our side does not open", false},
 		{"theirs not sealed", spoil("theirs", func(string) string { return `{"B": "x"}` }), "their side does not open", false},
 		{"theirs with conflict markers", spoil("theirs", func(s string) string { return "<<<<<<< HEAD\n" + s + "\n=======\n" + s + "\n>>>>>>> x\n" }), "their side does not open", false},
 		{"theirs not JSON", func(m *mergeRepo) {
@@ -506,6 +549,18 @@ func TestDriverThatFails(t *testing.T) {
 				t.Error("ours was committed as the merge")
 			}
 			if !tt.import_ {
+				good, bad, whole := "--ours", "--theirs", secrets{"A": "1", "B": "b", "D": "1"}
+				if strings.HasPrefix(tt.name, "ours") {
+					good, bad, whole = bad, good, secrets{"A": "a", "B": "2", "E": "2"}
+				}
+				if tt.name != "theirs with a flipped bit" && !strings.Contains(r.err, "resolve "+good) {
+					t.Errorf("the hint leads nowhere:\n%s", r.err)
+				}
+				m.resolve(4, bad)
+				m.resolve(0, good)
+				m.resolve(0, good)
+				m.must("commit", "-q", "--no-edit")
+				m.settled(whole)
 				return
 			}
 			if r := m.muxiIn(run{stdin: key}, "key", "import", "-"); r.code != 0 {

@@ -332,15 +332,16 @@ func (s *session) excludeTemps() {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) || strings.Contains("\n"+string(content), "\n"+formation.TempPattern+"\n") {
 		return
 	}
+	line := formation.TempPattern + "\n"
 	if len(content) > 0 && content[len(content)-1] != '\n' {
-		content = append(content, '\n')
+		line = "\n" + line
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return
 	}
-	batch := s.Files.Batch()
-	defer batch.Discard()
-	if batch.Replace(file, append(content, formation.TempPattern+"\n"...), formation.ModeOf(file, 0o644)) == nil {
-		batch.Commit()
+	// One write at the end: it need not be atomic, nor outlive a crash.
+	if out, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644); err == nil {
+		out.WriteString(line)
+		out.Close()
 	}
 }

@@ -24,6 +24,9 @@ import (
 type History struct {
 	// Shallow says that the clone does not hold all of it.
 	Shallow bool
+	// AtLeast, after Ages, has the names whose values came no later than where a
+	// shallow clone ends, by folder, and when that was: they may be older.
+	AtLeast map[string]map[string]time.Time
 
 	ctx      context.Context
 	repo     gitutil.Repository
@@ -357,7 +360,7 @@ func (h *History) judge(e *gitutil.LogEntry, t *trail) (c *VaultCommit, followed
 		before, after := h.versions[now.Old], h.versions[now.New]
 		var from *gitutil.LogChange
 		if now.Old == "" {
-			from = h.movedFrom(now, e.Changes)
+			from = h.movedFrom(now, e)
 		}
 		if from != nil {
 			before = h.versions[from.Old]
@@ -402,12 +405,20 @@ func (t *trail) find(changes []gitutil.LogChange, parent int) *gitutil.LogChange
 }
 
 // movedFrom finds where a vault was before that appears in a commit: among those
-// that go in it the same bytes, or mostly the same names and values.
-func (h *History) movedFrom(now *gitutil.LogChange, changes []gitutil.LogChange) *gitutil.LogChange {
+// that go in it the same bytes, or mostly the same names and values. Where the
+// values do not tell, the names do, if nothing else can be meant, or the
+// formation file went the same way.
+func (h *History) movedFrom(now *gitutil.LogChange, e *gitutil.LogEntry) *gitutil.LogChange {
+	changes := e.Changes
 	var best *gitutil.LogChange
+	var named []*gitutil.LogChange
 	most := 0.0
+	appeared := 0
 	for i := range changes {
 		c := &changes[i]
+		if c.Parent == now.Parent && c.Old == "" {
+			appeared++
+		}
 		if c.Parent != now.Parent || c.New != "" {
 			continue
 		}
@@ -417,8 +428,80 @@ func (h *History) movedFrom(now *gitutil.LogChange, changes []gitutil.LogChange)
 		if alike := likeness(h.versions[c.Old], h.versions[now.New]); alike >= 0.5 && alike > most {
 			best, most = c, alike
 		}
+		if h.versions[c.Old].named(h.versions[now.New]) {
+			named = append(named, c)
+		}
 	}
-	return best
+	if best != nil || len(named) == 0 || len(named) == 1 && appeared == 1 {
+		if best == nil && len(named) == 1 {
+			best = named[0]
+		}
+		return best
+	}
+	if now.Parent < len(e.Parents) {
+		for _, c := range named {
+			if h.sameFormation(e.Parents[now.Parent], path.Dir(c.Path), e.Hash, path.Dir(now.Path)) {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+// named reports whether at least half of the names that either version has are
+// in both.
+func (v *vaultVersion) named(o *vaultVersion) bool {
+	if v == nil || o == nil || v.err != nil || o.err != nil {
+		return false
+	}
+	var mine, others []string
+	for _, x := range v.sums {
+		mine = append(mine, x.Name)
+	}
+	for _, x := range o.sums {
+		others = append(others, x.Name)
+	}
+	return MostlyNamed(mine, others)
+}
+
+// MostlyNamed reports whether two vaults, by their names, may be one that was
+// moved: at least half of all the names are in both.
+func MostlyNamed(a, b []string) bool {
+	both := 0
+	for _, name := range a {
+		if slices.Contains(b, name) {
+			both++
+		}
+	}
+	return both > 0 && 2*both >= len(a)+len(b)-both
+}
+
+// sameFormation reports whether two folders of two commits have the same
+// formation file.
+func (h *History) sameFormation(rev, dir, otherRev, otherDir string) bool {
+	content := formationFileAt(h.ctx, h.repo, rev, dir)
+	return content != nil && bytes.Equal(content, formationFileAt(h.ctx, h.repo, otherRev, otherDir))
+}
+
+// formationFileAt is the file that makes a folder of a commit a formation; nil
+// where it is none.
+func formationFileAt(ctx context.Context, repo gitutil.Repository, rev, dir string) []byte {
+	var content []byte
+	only := dir
+	if dir == "." {
+		only = ""
+	}
+	is := func(p string) bool { return path.Dir(p) == dir && formation.IsFormationFile(path.Base(p)) }
+	repo.TreeBlobs(ctx, rev, only, gitutil.Visitor{
+		Want: func(p string, _ gitutil.Mode) bool { return is(p) },
+		Blob: func(b *gitutil.Blob) error {
+			if content == nil && is(b.Path) {
+				content = append([]byte{}, b.Data...)
+			}
+			return nil
+		},
+	})
+	return content
 }
 
 // likeness is the share of the names that have one value in both; 0 where one
@@ -503,7 +586,8 @@ func (c *VaultCommit) both(o *VaultCommit) {
 // Ages says since when each name of the vaults has had its value: the author's
 // date of the commit that brought it, or now where none did. current holds the
 // vaults by their folder, from the top, with /; nil ones are passed over. A name
-// is left out where no version says when: those before do not open.
+// is left out where no version says when: those before do not open, or are cut
+// off (AtLeast).
 func (h *History) Ages(current map[string]*formation.Vault, now time.Time) (map[string]map[string]time.Time, error) {
 	var dirs []string
 	for dir, vault := range current {
@@ -513,6 +597,7 @@ func (h *History) Ages(current map[string]*formation.Vault, now time.Time) (map[
 	}
 	slices.Sort(dirs)
 	ages := map[string]map[string]time.Time{}
+	h.AtLeast = map[string]map[string]time.Time{}
 	committed, err := h.atHead(dirs)
 	if err != nil {
 		return nil, err
@@ -552,6 +637,13 @@ func (h *History) Ages(current map[string]*formation.Vault, now time.Time) (map[
 			value, ok := open[n][sum.Name]
 			switch {
 			case !ok || value != sum.Value:
+			case brought[sum.Name] && c.Oldest:
+				if h.AtLeast[dirs[n]] == nil {
+					h.AtLeast[dirs[n]] = map[string]time.Time{}
+				}
+				h.AtLeast[dirs[n]][sum.Name] = c.Date
+				delete(open[n], sum.Name)
+				delete(least[n], sum.Name)
 			case brought[sum.Name]:
 				ages[dirs[n]][sum.Name] = c.Date
 				delete(open[n], sum.Name)

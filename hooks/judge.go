@@ -56,6 +56,9 @@ type Judge struct {
 	Progress func(files, commits int)
 	// Now is what ages are counted to; nil is the clock.
 	Now func() time.Time
+	// Undated, after State, says that this clone is too shallow to tell how old
+	// some values are.
+	Undated bool
 }
 
 // Staged judges what the pending commit would bring in.

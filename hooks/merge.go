@@ -25,9 +25,9 @@ type Merger struct {
 	Files formation.Files
 	// Environ is what git handed down: it names the commit being merged.
 	Environ []string
-	// Stopped is the commit that a stopped operation of git's brings in; "" in a
-	// driver, which runs before git has stopped.
-	Stopped string
+	// Stopped is what git was at when it stopped; nothing in a driver, which runs
+	// before that.
+	Stopped gitutil.Operation
 	// Exposed, after WrappedKey, are people whom one side removed, and who have
 	// the key that the merge keeps: the other side wrapped it for them.
 	Exposed []string
@@ -95,6 +95,17 @@ func (e *SideError) Error() string {
 }
 func (e *SideError) Unwrap() error { return e.Err }
 
+// Damaged reports whether no key would open the side: it is no sealed file, or
+// what is in it is no vault.
+func (e *SideError) Damaged() bool {
+	switch crypto.ReasonOf(e.Err) {
+	case crypto.Truncated, crypto.NotSealed, crypto.MergeMarkers, crypto.EmptyFile:
+		return true
+	}
+	var content *formation.ContentError
+	return errors.As(e.Err, &content)
+}
+
 // VaultResult is a merged vault.
 type VaultResult struct {
 	Vault     *formation.Vault // ours for contested names
@@ -119,6 +130,14 @@ func (r *VaultResult) Side(theirs bool) *formation.Vault {
 		v = formation.NewVault()
 	}
 	return v
+}
+
+// KeyOf returns the key that a side opened with; nil for one without the file.
+func (r *VaultResult) KeyOf(theirs bool) *crypto.Key {
+	if theirs {
+		return r.keys[2]
+	}
+	return r.keys[1]
 }
 
 // MergeSealed merges three sealed versions of the vault at a path; nil for one
@@ -361,6 +380,9 @@ func (m *Merger) note(ctx context.Context, state *MergeState) error {
 	if err := state.AddTo(batch); err != nil {
 		return err
 	}
+	if err := state.addLost(batch); err != nil {
+		return err
+	}
 	return batch.Commit()
 }
 
@@ -382,8 +404,8 @@ func (m *Merger) publish(s Sides, old, content []byte) error {
 // the environment, a rebase in its list of what it has begun. Once git has
 // stopped it says so itself.
 func (m *Merger) theirs() string {
-	if m.Stopped != "" {
-		return m.Stopped
+	if m.Stopped.Theirs != "" {
+		return m.Stopped.Theirs
 	}
 	found := ""
 	for _, entry := range m.Environ {
@@ -422,7 +444,10 @@ func (m *Merger) wrappedKey(ctx context.Context, vaultPath, side string) []byte 
 			return nil
 		}
 	}
-	if side == "base" {
+	switch one := m.Stopped.Kind; {
+	case one == "revert" && side == "theirs", one != "" && one != "merge" && one != "revert" && side == "base":
+		rev += "^"
+	case side == "base" && one != "revert":
 		base, ok, err := repo.MergeBase(ctx, "HEAD", rev)
 		if err != nil || !ok {
 			return nil

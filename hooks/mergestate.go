@@ -29,6 +29,8 @@ type MergeState struct {
 	Path   string `json:"path"`   // of the vault, from the top, with /
 	Head   string `json:"head"`   // the commit that was merged into; "" before the first
 	Theirs string `json:"theirs"` // the commit that was brought in; "" where git did not say
+	// From is the path that the vault had where one side moved it; else "".
+	From string `json:"from,omitempty"`
 	// Failed says that the sides could not be opened: every name may be
 	// contested, and the vault is still ours.
 	Failed    bool        `json:"failed,omitempty"`
@@ -297,6 +299,11 @@ func unsettled(ctx context.Context, repo gitutil.Repository) ([]scan.Finding, er
 		noted[m.Path] = true
 		found = append(found, m.findings()...)
 	}
+	moved, err := movedUnsettled(ctx, repo, noted)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, moved...)
 	unnoted, err := takenWhole(ctx, repo, noted)
 	return append(found, unnoted...), err
 }
@@ -394,6 +401,114 @@ func unsettledIn(ctx context.Context, repo gitutil.Repository, rev string) ([]sc
 		}
 	}
 	return found, nil
+}
+
+// lostFile is where it is kept that a merge did not open a side, also once
+// another merge of the same vault took the note's place.
+func (m *MergeState) lostFile() string {
+	sum := sha256.Sum256([]byte(m.Path + "\x00" + m.Head + "\x00" + m.Theirs))
+	return filepath.Join(filepath.Dir(filepath.Dir(m.file)), "lost", hex.EncodeToString(sum[:8])+".json")
+}
+
+// addLost has a batch keep that theirs may get lost: a rebase that is told to go
+// on runs no hook, and leaves ours in place of what was not merged.
+func (m *MergeState) addLost(batch *formation.Batch) error {
+	if !m.Failed || m.Theirs == "" || m.Head == "" {
+		return nil
+	}
+	kept := *m
+	kept.file = m.lostFile()
+	return kept.AddTo(batch)
+}
+
+// ForgetLost forgets that theirs did not open: somebody has settled that.
+func (m *MergeState) ForgetLost() { os.Remove(m.lostFile()) }
+
+// lostIn finds commits of a rebase that brought nothing of what theirs changed,
+// since it did not open: a commit on top of the one that was merged into, with
+// the message of theirs, and none of its values since.
+func lostIn(ctx context.Context, repo gitutil.Repository, rev string) ([]scan.Finding, error) {
+	files, _ := filepath.Glob(filepath.Join(repo.Layout().GitDir, "muxi-secrets", "lost", "*.json"))
+	if len(files) == 0 {
+		return nil, nil
+	}
+	var found []scan.Finding
+	keys := NewKeys(ctx, repo, "")
+	for _, file := range files {
+		m, err := readMergeState(file)
+		if err != nil || m == nil {
+			continue
+		}
+		if _, err := repo.ResolveRev(ctx, m.Head); err != nil {
+			m.Forget() // pruned: nobody can push it any more
+			continue
+		}
+		lost, err := m.isLost(ctx, repo, keys, rev)
+		if err != nil {
+			return nil, err
+		}
+		if lost {
+			found = append(found, finding(scan.UnsettledMerge, m.Path, "", 1, 1,
+				"a rebase went on though this vault could not be merged: what %.10s changed in it is lost; with the key at hand, 'git cherry-pick %.10s' brings it back", m.Theirs, m.Theirs))
+		}
+	}
+	return found, nil
+}
+
+func (m *MergeState) isLost(ctx context.Context, repo gitutil.Repository, keys *Keys, rev string) (bool, error) {
+	if fork, ok, err := repo.MergeBase(ctx, m.Theirs, rev); err != nil || ok && fork == m.Theirs {
+		return false, nil // merged since, or forgotten by git
+	}
+	if fork, ok, err := repo.MergeBase(ctx, m.Head, rev); err != nil || !ok || fork != m.Head {
+		return false, nil // went back to before
+	}
+	message := ""
+	err := repo.Commits(ctx, gitutil.Range{Include: []string{m.Theirs}, Known: []string{m.Head}}, gitutil.Visitor{Commit: func(c *gitutil.Commit) error {
+		if c.Hash == m.Theirs {
+			message = strings.TrimSpace(c.Message)
+		}
+		return nil
+	}})
+	if err != nil {
+		return false, nil
+	}
+	went := false
+	err = repo.Commits(ctx, gitutil.Range{Include: []string{rev}, Known: []string{m.Head}}, gitutil.Visitor{Commit: func(c *gitutil.Commit) error {
+		went = went || slices.Contains(c.Parents, m.Head) && strings.TrimSpace(c.Message) == message
+		return nil
+	}})
+	if err != nil || !went {
+		return false, nil
+	}
+	now := fileAt(ctx, repo, rev, m.Path)
+	if bytes.Equal(now, m.OursFile) {
+		return !bytes.Equal(m.BaseFile, m.TheirsFile), nil
+	}
+	var vaults [4]*formation.Vault
+	for i, sealed := range [4][]byte{m.BaseFile, m.OursFile, m.TheirsFile, now} {
+		if len(sealed) == 0 {
+			continue
+		}
+		if vaults[i], _, err = keys.Open(m.Path, sealed, nil); err != nil {
+			return false, nil // it is another one, and nobody can say which
+		}
+	}
+	changed := formation.DiffVaults(vaults[0], vaults[2])
+	since := formation.DiffVaults(vaults[1], vaults[3])
+	apart := formation.DiffVaults(vaults[1], vaults[2])
+	has := func(list []formation.Change, name string) bool {
+		return slices.ContainsFunc(list, func(c formation.Change) bool { return c.Name == name })
+	}
+	lost := false
+	for _, c := range changed {
+		if has(apart, c.Name) {
+			if has(since, c.Name) {
+				return false, nil // somebody brought it, or another value
+			}
+			lost = true
+		}
+	}
+	return lost, nil
 }
 
 // Sides reports whether the note is of the merge that left these stages.

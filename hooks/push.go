@@ -86,6 +86,11 @@ func (r *Runner) incoming(ctx context.Context, lines io.Reader, parse func([]str
 				return nil, err
 			}
 			out.Findings = append(out.Findings, open...)
+			lost, err := lostIn(ctx, r.Repo, push.id)
+			if err != nil {
+				return nil, err
+			}
+			out.Findings = append(out.Findings, lost...)
 		}
 	}
 	out.Findings = (&Basis{}).Settle(out.Findings) // two refs may bring one commit

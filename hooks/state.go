@@ -287,6 +287,13 @@ func (j *Judge) due(ctx context.Context, snapshots []*Snapshot, settings *format
 	}
 	var found []scan.Finding
 	for _, s := range snapshots {
+		for name, since := range history.AtLeast[s.Dir] {
+			if now.Sub(since) > limit {
+				ages[s.Dir][name] = since // it is due, however old it is
+			} else {
+				j.Undated = true
+			}
+		}
 		for _, name := range slices.Sorted(maps.Keys(ages[s.Dir])) {
 			since := ages[s.Dir][name]
 			if age := now.Sub(since); !since.IsZero() && age > limit {
