@@ -163,7 +163,10 @@ func (s *session) examine(ctx context.Context, all []*formation.Formation, chose
 		d.patients = append(d.patients, p)
 	}
 	d.gitItself(ctx)
-	for _, p := range d.patients {
+	progress := s.progress()
+	defer progress.clear()
+	for i, p := range d.patients {
+		progress.step("looking", i, len(d.patients))
 		if err := d.look(ctx, p); err != nil {
 			return nil, err
 		}
@@ -243,7 +246,7 @@ func (s *session) printDoctor(d *doctor) {
 			case warns:
 				warning++
 			}
-			fmt.Fprintf(s.Out, "  %-5s %s\n", c.State, c.Message)
+			fmt.Fprintf(s.Out, "  %s %s\n", paint(s.Out, severityStyle(string(c.State)), fmt.Sprintf("%-5s", c.State)), c.Message)
 			if c.Remedy != "" {
 				fmt.Fprintf(s.Out, "        %s\n", c.Remedy)
 			}
@@ -266,7 +269,7 @@ func (s *session) printDoctor(d *doctor) {
 
 func (s *session) printFine(phrases []string) {
 	for i, line := range filled(phrases, tableWidth-8) {
-		fmt.Fprintf(s.Out, "  %-5s %s\n", map[bool]string{true: "ok"}[i == 0], sanitize(line))
+		fmt.Fprintf(s.Out, "  %s %s\n", paint(s.Out, green, fmt.Sprintf("%-5s", map[bool]string{true: "ok"}[i == 0])), sanitize(line))
 	}
 }
 

@@ -198,7 +198,11 @@ func (s *session) explainNoKey(missing *formation.NoKeyError) *Error {
 		return e.hint("start with 'git muxi-secrets init'")
 	}
 	if shared, err := fileExists(filepath.Join(missing.Dir, formation.WrappedKeyFile)); err == nil && shared && missing.Link == "" {
-		return e.hint("the team shares it: '%s unlock' gets it with your own key ('%s key import FILE' takes one in by hand)", s.again(), s.again())
+		on := s.again()
+		if s.all {
+			on = program + " -C " + quote(s.show(missing.Dir))
+		}
+		return e.hint("the team shares it: '%s unlock' gets it with your own key ('%s key import FILE' takes one in by hand)", on, on)
 	}
 	return e.hint("'%s' needs the key that it was sealed with; a new one would never open it", s.show(filepath.Join(missing.Dir, formation.VaultFile))).
 		hint("if the team shares the key: 'git muxi-secrets unlock'").

@@ -107,6 +107,9 @@ func (s *session) openKeyChange(ctx context.Context, f *formation.Formation, ret
 		c.close()
 		return nil, err
 	}
+	if c.had {
+		c.folded = s.foldSeen(f, c.people)
+	}
 	return c, nil
 }
 

@@ -72,6 +72,7 @@ func (s *session) mergeVault(ctx context.Context, sides hooks.Sides) error {
 	if err != nil {
 		return s.explainSide(err)
 	}
+	s.noteSeen(ctx, m, sides.Path, result, result.Vault)
 	if result.Elsewhere && result.Same == nil {
 		s.hint("%s is sealed with a key that is not its .key here: '%s unlock' gets it", showPath(sides.Path), program)
 	}
@@ -83,6 +84,42 @@ func (s *session) mergeVault(ctx context.Context, sides hooks.Sides) error {
 	}
 	s.contested(sides.Path, state)
 	return exitCode(driverConflict)
+}
+
+// noteSeen keeps, and says, what people who were removed can read of a merged
+// vault. That it cannot be kept is no reason for a merge to fail.
+func (s *session) noteSeen(ctx context.Context, m *hooks.Merger, vaultPath string, result *hooks.VaultResult, merged *formation.Vault) {
+	found, err := m.NoteSeen(ctx, vaultPath, result, merged)
+	if err != nil {
+		s.warn("cannot keep what removed people have seen: %s", s.explain(err).Lines[0])
+	}
+	said := false
+	for i := 0; i < len(found); {
+		var names []string
+		who := found[i].Person
+		for ; i < len(found) && found[i].Person == who; i++ {
+			names = append(names, found[i].Secret)
+		}
+		s.warn("%s, who was removed, can read these of %s, which the other side sealed with the old key: %s", who, showPath(vaultPath), list(names))
+		said = true
+	}
+	if said {
+		s.hint("when the merge is done, have them replaced where they come from, then '%s -C %s add NAME'", program, quote(path.Dir(vaultPath)))
+	}
+}
+
+// foldSeen adds to the people of a formation what merges found that those who
+// were removed have seen, and reports whether there was something.
+func (s *session) foldSeen(f *formation.Formation, people *formation.People) bool {
+	layout, ok := s.where()
+	if !ok || layout.Top == "" {
+		return false
+	}
+	seen := hooks.Seen(layout, s.vaultPath(layout, f))
+	for _, x := range seen {
+		people.Expose(x.Person, []string{x.Secret})
+	}
+	return len(seen) > 0
 }
 
 // contested says which names wait to be settled, and how that is done.
@@ -117,7 +154,14 @@ func (s *session) explainSide(err error) error {
 		return e.hint("or go back: 'git merge --abort' (or that of the rebase or cherry-pick)")
 	}
 	return e.hint("its key is not here: get it with '%s unlock' or '%s key import FILE', then '%s resolve' merges; it asks for a passphrase where one is needed", program, program, program).
-		hint("or go back: 'git merge --abort'")
+		hint("where nobody can open it any more, '%s resolve --%s' takes the other side whole; or go back: 'git merge --abort'", program, otherSide(side.Side))
+}
+
+func otherSide(side string) string {
+	if side == "ours" {
+		return "theirs"
+	}
+	return "ours"
 }
 
 // whoseSide names a side in a message.

@@ -4,11 +4,14 @@ package commands_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"filippo.io/age"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
 )
 
 // person is somebody with a home of their own and an age key in it.
@@ -394,4 +397,156 @@ func TestMergePeople(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestMergeExposes has one side remove Bob, and the other, whose key Bob has, add
+// and change values: he reads them in its commits.
+func TestMergeExposes(t *testing.T) {
+	isolateProcess(t)
+	alice, bob := newPerson(t), newPerson(t)
+	start := newMergeRepo(t, "agent", "A=a", "OTHER=o", "SAME=s").as(alice)
+	start.mustCommand("share", "add", alice.recipient, "--name", "Alice")
+	start.mustCommand("share", "add", bob.recipient, "--name", "Bob")
+	start.commit("shared")
+	start.git("tag", "-f", "base")
+	start.side("theirs", "FRESH=1", "OTHER=2")
+	start.git("checkout", "-q", "-B", "ours", "base")
+	start.mustCommand("share", "remove", "Bob")
+	if r := start.muxiIn(run{stdin: hush + "1"}, "add", "A", "--stdin"); r.code != 0 {
+		t.Fatalf("add: exit %d\n%s", r.code, r.err)
+	}
+	start.commit("removed")
+	for _, how := range []string{"merge", "rebase"} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			m := start.copyOf(t).as(alice)
+			var r result
+			if how == "merge" {
+				r = m.merge()
+			} else {
+				r = m.do("rebase", "-q", "ours", "theirs")
+			}
+			if r.code != 0 || !strings.Contains(r.err, "Bob, who was removed, can read these") || !strings.Contains(r.err, "FRESH, OTHER") {
+				t.Fatalf("exit %d\n%s", r.code, r.err)
+			}
+			if out := m.mustCommand("status").out; !strings.Contains(out, "has seen FRESH, OTHER, SAME") {
+				t.Errorf("status says\n%s", out)
+			}
+			if out := m.mustCommand("share", "list").out; !strings.Contains(out, "has seen: FRESH, OTHER, SAME") {
+				t.Errorf("share list says\n%s", out)
+			}
+			if r := m.muxiIn(run{stdin: hush + "x"}, "add", "FRESH", "--stdin"); r.code != 0 {
+				t.Fatalf("add: exit %d\n%s", r.code, r.err)
+			}
+			if list := m.read("agent/.age-recipients"); !strings.Contains(list, "# seen by Bob: OTHER\n") || strings.Contains(list, "FRESH") {
+				t.Error(".age-recipients does not say what is left")
+			}
+			if out := m.mustCommand("status").out; !strings.Contains(out, "has seen OTHER, SAME") {
+				t.Errorf("status says\n%s", out)
+			}
+		})
+	}
+}
+
+// TestRevertOfRotation takes back a rotation, and the removal of Bob, after a
+// value was added: nothing new is sealed with the key that was retired.
+func TestRevertOfRotation(t *testing.T) {
+	isolateProcess(t)
+	alice, bob := newPerson(t), newPerson(t)
+	for _, change := range [][]string{{"rotate"}, {"share", "remove", "Bob"}} {
+		t.Run(change[0], func(t *testing.T) {
+			t.Parallel()
+			m := newMergeRepo(t, "agent", "A=a", "B=b").as(alice)
+			m.mustCommand("share", "add", alice.recipient, "--name", "Alice")
+			m.mustCommand("share", "add", bob.recipient, "--name", "Bob")
+			m.commit("shared")
+			old, err := m.opened()
+			must(t, err)
+			m.mustCommand(change...)
+			m.change("B=2")
+			m.commit("rotated")
+			m.change("NEW=n")
+			m.commit("later")
+			m.do("revert", "--no-edit", "HEAD~1")
+			if _, _, err := formation.OpenSealed([]byte(m.read(m.vault())), old.Key); err == nil {
+				t.Error("the retired key opens what was committed later")
+			}
+			m.holds(secrets{"A": "a", "B": "b", "NEW": "n"})
+		})
+	}
+	t.Run("a new commit picked onto an old branch", func(t *testing.T) {
+		t.Parallel()
+		m := newMergeRepo(t, "agent", "A=a", "B=b")
+		old, err := m.opened()
+		must(t, err)
+		m.side("ours", "A=1")
+		m.git("checkout", "-q", "-B", "theirs", "base")
+		m.mustCommand("rotate")
+		m.commit("rotated")
+		m.change("B=2")
+		m.commit("picked")
+		m.git("checkout", "-q", "ours")
+		m.must("cherry-pick", "theirs")
+		if _, _, err := formation.OpenSealed([]byte(m.read(m.vault())), old.Key); err == nil {
+			t.Error("the retired key opens the new value")
+		}
+		m.holds(secrets{"A": "1", "B": "2"})
+	})
+}
+
+// TestResolveAsks: a driver asks nobody, resolve is run by a person.
+func TestResolveAsks(t *testing.T) {
+	isolateProcess(t)
+	t.Setenv("XDG_CONFIG_HOME", "")
+	if _, err := exec.LookPath("ssh-keygen"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no ssh-keygen on PATH")
+		}
+		t.Skip("no ssh-keygen on PATH")
+	}
+	const words = "correct horse"
+	home := os.Getenv("HOME")
+	must(t, os.MkdirAll(filepath.Join(home, ".ssh"), 0o700))
+	out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-a", "1", "-C", "x", "-N", words, "-f", filepath.Join(home, ".ssh", "id_ed25519")).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	defer os.RemoveAll(filepath.Join(home, ".ssh"))
+	public, err := os.ReadFile(filepath.Join(home, ".ssh", "id_ed25519.pub"))
+	must(t, err)
+	m := newMergeRepo(t, "agent", "A=a", "B=b")
+	m.mustCommand("share", "add", strings.TrimSpace(string(public)))
+	m.commit("shared")
+	m.git("tag", "-f", "base")
+	old := m.read("agent/.key")
+	m.git("checkout", "-q", "-B", "theirs", "base")
+	m.mustCommand("rotate")
+	m.change("B=2")
+	m.commit("rotated")
+	m.git("checkout", "-q", "-B", "ours", "base")
+	m.write("agent/.key", old)
+	must(t, os.Chmod(m.path("agent/.key"), 0o600))
+	m.remove(".git/muxi-secrets/keys") // as in another clone
+	m.change("A=1")
+	m.commit("ours")
+	if r := m.merge(); r.code == 0 || !strings.Contains(r.err, "resolve' merges") {
+		t.Fatalf("exit %d\n%s", r.code, r.err)
+	}
+	if r := m.resolve(4); !strings.Contains(r.err, "asks for a passphrase") {
+		t.Errorf("without a terminal it does not say what fits:\n%s", r.err)
+	}
+	b := &sandbox{TB: t, top: filepath.Dir(m.dir), dir: m.path("agent")}
+	c := b.onTerminal(t, stdinNull, "resolve")
+	c.waitFor(".ssh/id_ed25519 (hidden): ")
+	c.typed(words + "\r")
+	c.exit(0, words)
+	if shown := c.shown(); !strings.Contains(shown, "Opened their side with the fernet key") || !strings.Contains(shown, "unlock' gets it") {
+		t.Errorf("it does not say what it did:\n%s", shown)
+	}
+	if r := m.muxiIn(run{}, "list"); r.code != 4 {
+		t.Errorf("the vault is sealed with the old key: exit %d", r.code)
+	}
+	if entries, err := os.ReadDir(m.path(".git/muxi-secrets/keys")); err != nil || len(entries) != 1 {
+		t.Errorf("the key is not kept: %d, %v", len(entries), err)
+	}
 }

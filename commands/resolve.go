@@ -27,7 +27,7 @@ func (r *runner) resolveCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "resolve",
 		Usage:     "settle a secret that both sides of a merge changed",
-		UsageText: "[NAME] [--ours|--theirs|--stdin]",
+		UsageText: "NAME --ours|--theirs|--stdin",
 		Description: `   git muxi-secrets resolve OPENAI_API_KEY --theirs
 
 Ours and theirs are what git means by them. Once no name is left, secrets.enc and
@@ -204,6 +204,7 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 		return err
 	}
 	state.ForgetLost()
+	s.noteSeen(ctx, m, vaultPath, result, w.Vault)
 	if name != "" {
 		s.say("Settled %s in %s", name, s.name(f))
 	}

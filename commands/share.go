@@ -442,6 +442,7 @@ func (s *session) shareList(asJSON bool) error {
 		if err != nil {
 			return err
 		}
+		s.foldSeen(f, people)
 		one := sharedWith{Formation: s.name(f), Recipients: []sharedPerson{}, Exposed: exposures(people)}
 		for _, p := range people.All() {
 			one.Recipients = append(one.Recipients, sharedPerson(p))

@@ -193,6 +193,7 @@ func (st *standing) lookAtPeople(s *session, f *formation.Formation) {
 		st.Problems = append(st.Problems, s.explain(err).Lines[0])
 		return
 	}
+	s.foldSeen(f, people)
 	for _, p := range people.All() {
 		st.Recipients = append(st.Recipients, whoIs(p.Name, p.Recipient))
 	}
@@ -323,20 +324,30 @@ func (s *session) hintStanding(all []*standing) {
 	for _, advice := range []struct {
 		needed func(*standing) bool
 		text   string
-		args   []any
+		calls  int // how often it names this program on the formation
 	}{
-		{func(st *standing) bool { return st.fresh }, "'%s init' or the first '%s add NAME' makes the key", []any{s.again(), s.again()}},
-		{func(st *standing) bool { return len(st.Missing) > 0 }, "'%s setup' asks for what is missing", []any{s.again()}},
+		{func(st *standing) bool { return st.fresh }, "'%s init' or the first '%s add NAME' makes the key", 2},
+		{func(st *standing) bool { return st.Key != "ok" && !st.fresh }, "the key that opens it comes with '%s unlock' or '%s key import FILE'", 2},
+		{func(st *standing) bool { return len(st.Missing) > 0 }, "'%s setup' asks for what is missing", 1},
 		{func(st *standing) bool {
 			return st.Hooks == string(hooks.Missing) || st.Hooks == string(hooks.Outdated)
-		}, "'%s hooks install' installs the git hooks", []any{program}},
-		{func(st *standing) bool { return st.Drivers == string(hooks.Missing) && !st.fresh }, "git lacks the diff and merge drivers in this clone: '%s sync' sets them", []any{s.again()}},
-		{func(st *standing) bool { return len(st.Exposed) > 0 }, "have the exposed values replaced where they come from, then '%s add NAME'", []any{s.again()}},
-		{func(st *standing) bool { return st.Template != string(formation.TemplateCurrent) }, "'%s sync' brings the template up to date", []any{s.again()}},
+		}, "'" + program + " hooks install' installs the git hooks", 0},
+		{func(st *standing) bool { return st.Drivers == string(hooks.Missing) && !st.fresh }, "git lacks the diff and merge drivers in this clone: '%s sync' sets them", 1},
+		{func(st *standing) bool { return len(st.Exposed) > 0 }, "have the exposed values replaced where they come from, then '%s add NAME'", 1},
+		{func(st *standing) bool { return st.Template != string(formation.TemplateCurrent) }, "'%s sync' brings the template up to date", 1},
 	} {
-		if slices.ContainsFunc(all, advice.needed) {
-			s.hint(advice.text, advice.args...)
+		i := slices.IndexFunc(all, advice.needed)
+		if i < 0 {
+			continue
 		}
+		// Of several it names the first, so that it can be typed as it stands.
+		on := s.again()
+		if s.all {
+			if on = program; all[i].Path != "./" {
+				on += " -C " + quote(all[i].Path)
+			}
+		}
+		s.hint(advice.text, slices.Repeat([]any{on}, advice.calls)...)
 	}
 }
 

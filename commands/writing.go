@@ -26,6 +26,8 @@ type writing struct {
 	// sharing says that people's files come in with this batch.
 	sharing bool
 	done    []string // what to say once the batch is committed
+	// folded says that .age-recipients takes what merges found people have seen.
+	folded bool
 
 	// editTemplate, where not nil, changes the template before it is regenerated.
 	editTemplate func(*formation.Template)
@@ -206,6 +208,9 @@ func (w *writing) settleExposures() error {
 		return err
 	}
 	before := people.Encode()
+	if w.merge == nil { // a merge is not to leave more files to commit
+		w.folded = w.s.foldSeen(w.Formation, people)
+	}
 	for to, from := range w.moved {
 		people.RenameSecret(from, to)
 	}
@@ -229,6 +234,9 @@ func (w *writing) commit() error {
 		return err
 	}
 	w.s.wrote = w.s.wrote || changes
+	if layout, ok := w.s.where(); ok && w.folded {
+		hooks.ForgetSeen(layout, w.s.vaultPath(layout, w.Formation))
+	}
 	for _, line := range w.done {
 		w.s.say("%s", line)
 	}

@@ -297,7 +297,10 @@ func unsettled(ctx context.Context, repo gitutil.Repository) ([]scan.Finding, er
 			continue
 		}
 		noted[m.Path] = true
-		found = append(found, m.findings()...)
+		if m.From != "" {
+			noted[m.From] = true
+		}
+		found = append(found, m.findings(howToResolve(ctx, repo, m.Path))...)
 	}
 	moved, err := movedUnsettled(ctx, repo, noted)
 	if err != nil {
@@ -336,7 +339,7 @@ func takenWhole(ctx context.Context, repo gitutil.Repository, noted map[string]b
 			}
 			if content := fileAt(ctx, repo, rev, p); content != nil && slices.Contains(blobIDs(content), staged) {
 				found = append(found, finding(scan.UnsettledMerge, p, "", 1, 1,
-					"git could not merge this vault, and %s was taken whole: what the other side changed would be lost; 'git checkout -m -- %s' brings the conflict back, 'git muxi-secrets resolve' merges it", side, p))
+					"git could not merge this vault, and %s was taken whole: what the other side changed would be lost; 'git checkout -m -- %s' brings the conflict back, '%s' merges it", side, p, howToResolve(ctx, repo, p)))
 				break
 			}
 		}
@@ -362,16 +365,26 @@ func conflictsIn(message string) []string {
 	return paths
 }
 
-// findings says what of a merge is not settled.
-func (m *MergeState) findings() []scan.Finding {
+// howToResolve is the command that looks at a vault's merge: where there are
+// several formations, one has to be chosen.
+func howToResolve(ctx context.Context, repo gitutil.Repository, vaultPath string) string {
+	vaults, err := repo.ListIndex(ctx, func(p []byte, _ gitutil.Mode) bool { return formation.IsFormationFile(path.Base(string(p))) })
+	if dir := path.Dir(vaultPath); err == nil && len(vaults) > 1 && dir != "." {
+		return "git muxi-secrets -C " + dir + " resolve"
+	}
+	return "git muxi-secrets resolve"
+}
+
+// findings says what of a merge is not settled; how is the command that does.
+func (m *MergeState) findings(how string) []scan.Finding {
 	if m.Failed {
 		return []scan.Finding{finding(scan.UnsettledMerge, m.Path, "", 1, 1,
-			"this vault was not merged, since a side did not open: as it is, all that theirs changed would be lost; 'git muxi-secrets resolve' merges it")}
+			"this vault was not merged, since a side did not open: as it is, all that theirs changed would be lost; '%s' merges it", how)}
 	}
 	var found []scan.Finding
 	for _, name := range m.Open() {
 		found = append(found, finding(scan.UnsettledMerge, m.Path, name, 1, 1,
-			"both sides of the merge changed %s, and nobody said which counts; 'git muxi-secrets resolve' lists what is left", name))
+			"both sides of the merge changed %s, and nobody said which counts; '%s' lists what is left", name, how))
 	}
 	return found
 }
@@ -391,7 +404,7 @@ func unsettledIn(ctx context.Context, repo gitutil.Repository, rev string) ([]sc
 		err := repo.TreeBlobs(ctx, rev, m.Path, gitutil.Visitor{
 			Blob: func(b *gitutil.Blob) error {
 				if b.Path == m.Path && m.left(b.ID) {
-					found = append(found, m.findings()...)
+					found = append(found, m.findings(howToResolve(ctx, repo, m.Path))...)
 				}
 				return nil
 			},
@@ -413,8 +426,9 @@ func (m *MergeState) lostFile() string {
 // addLost has a batch keep that theirs may get lost: a rebase that is told to go
 // on runs no hook, and leaves ours in place of what was not merged.
 func (m *MergeState) addLost(batch *formation.Batch) error {
-	if !m.Failed || m.Theirs == "" || m.Head == "" {
-		return nil
+	gitDir := filepath.Dir(filepath.Dir(filepath.Dir(m.file)))
+	if _, err := os.Stat(filepath.Join(gitDir, "rebase-merge")); err != nil || !m.Failed || m.Theirs == "" || m.Head == "" {
+		return nil // else the hook sees to it
 	}
 	kept := *m
 	kept.file = m.lostFile()
