@@ -106,8 +106,10 @@ func partition(flags []cli.Flag, args []string) (lead, arguments []string) {
 			lead = append(lead, "--generate="+defaultGenerate)
 		default:
 			lead = append(lead, arg)
-			if takesNext(flags, arg) && i+1 < len(args) {
-				i++
+			if takesNext(flags, arg) {
+				if i++; i == len(args) {
+					return lead, nil // its value is missing, and nothing else is it
+				}
 				lead = append(lead, args[i])
 			}
 		}

@@ -60,7 +60,11 @@ func (s *session) merger(ctx context.Context) (*hooks.Merger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hooks.Merger{Layout: repo.Layout(), Repo: s.repository, Keys: s.gitKeys(ctx, repo), Files: s.Files, Environ: s.Environ()}, nil
+	var environ []string
+	if s.Environ != nil {
+		environ = s.Environ()
+	}
+	return &hooks.Merger{Layout: repo.Layout(), Repo: s.repository, Keys: s.gitKeys(ctx, repo), Files: s.Files, Environ: environ}, nil
 }
 
 func (s *session) mergeVault(ctx context.Context, sides hooks.Sides) error {

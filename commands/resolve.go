@@ -27,7 +27,7 @@ func (r *runner) resolveCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "resolve",
 		Usage:     "settle a secret that both sides of a merge changed",
-		UsageText: "NAME --ours|--theirs|--stdin",
+		UsageText: "[NAME] [--ours|--theirs|--stdin]",
 		Description: `   git muxi-secrets resolve OPENAI_API_KEY --theirs
 
 Ours and theirs are what git means by them. Once no name is left, secrets.enc and
