@@ -223,8 +223,8 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 	case crypto.WrongKey:
 		e.Code = exitNoKey
 		if s.retiredOpens(vault.Path) {
-			return e.line("a key that was retired here opens it: it is from before a rotation").
-				hint("bring in the commit that rotated ('git pull', 'git merge'), or have this one sealed with a new key: 'git muxi-secrets rotate'")
+			return e.line("another key that is kept here opens it: the file is from before a rotation, or .key is").
+				hint("bring in the commit that belongs to .key ('git pull', 'git merge'), or give both a new key: '%s rotate'", s.again())
 		}
 		return e.hint("fetch the right key: 'git muxi-secrets unlock', or 'git muxi-secrets key import FILE'").
 			hint("or, if the file was damaged, %s", restore)
