@@ -171,6 +171,7 @@ func readmeSteps() []docStep {
 		{line: `git muxi-secrets doctor         # everything that would make a commit or 'docker compose up' fail`},
 		{line: `git add -A && git commit -m "Secrets, sealed"`},
 		{line: `git muxi-secrets unlock         # with the SSH or age key Bob has anyway`, before: `git muxi-secrets share add ~/ann.pub && rm .key`},
+		{line: `git muxi-secrets hooks install  # hooks are no part of a clone: every clone wants its own`},
 
 		{line: `git muxi-secrets add NAME`},
 		{line: `pass show openai | git muxi-secrets add NAME --stdin`, before: `pass() { echo sk-from-pass; }`},

@@ -479,6 +479,9 @@ func (c *buildContext) below(pt *patient) (rel string, ok bool) {
 // dockerIgnore adds a line to a .dockerignore, unless an earlier repair did what
 // is wanted.
 func (s *session) dockerIgnore(file, key, line string) error {
+	if err := s.staysInside(file); err != nil {
+		return err
+	}
 	content, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &formation.FileError{Op: "read", Path: file, Err: err}

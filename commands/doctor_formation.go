@@ -13,6 +13,7 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 )
 
 // look examines what a formation's own folder shows.
@@ -56,6 +57,13 @@ func (d *doctor) key(p *patient) {
 	if p.err != nil {
 		d.keyFails(p)
 		return
+	}
+	if vault, err := p.HasVault(); err == nil && !vault && len(p.st.survey.Required()) > 0 {
+		remedy := p.on + " setup"
+		if d.repo != nil && len(fileAtHead(d, p)) > 0 {
+			remedy = "git restore --source=HEAD " + quote(d.s.show(p.Path(formation.VaultFile)))
+		}
+		d.say(p, "vault", fails, remedy, "there is no %s, and the files refer to %s", formation.VaultFile, some(p.st.survey.Required()))
 	}
 	switch {
 	case p.st.key.Legacy():
@@ -104,7 +112,7 @@ func (d *doctor) keyFails(p *patient) {
 		d.say(p, "key", fails, get, "%s does not open %s: the wrong key, or a damaged file", formation.KeyFile, formation.VaultFile)
 	case crypto.ReasonOf(p.err) == crypto.MergeMarkers:
 		if d.repo != nil {
-			restore = "git checkout --ours -- " + vault
+			restore = p.on + " resolve"
 		}
 		d.say(p, "vault", fails, restore, "%s", e.Lines[0])
 	default:
@@ -280,6 +288,17 @@ func (d *doctor) people(p *patient) {
 		}
 		d.say(p, "people", warns, remedy, "%s is missing, so that nobody in %s can unlock", formation.WrappedKeyFile, formation.RecipientsFile)
 	}
+	if key, err := p.ReadKey(); err == nil && wrapped && p.err == nil {
+		content, err := readSmall(p.Path(formation.WrappedKeyFile), maxWrapped)
+		if err == nil {
+			content, err = d.s.unwrapAlone(context.Background())(content)
+		}
+		if err == nil {
+			if other, err := crypto.ParseKey(content); err == nil && other.Fingerprint() != key.Fingerprint() {
+				d.say(p, "people", fails, p.on+" share wrap", "%s wraps another key than the one that opens %s: nobody can unlock with it", formation.WrappedKeyFile, formation.VaultFile)
+			}
+		}
+	}
 	for _, x := range p.st.exposures {
 		d.say(p, "exposed", warns, p.on+" add "+quote(x.Secrets[0]), "%s, who was removed, has seen %s: have it replaced where it comes from", x.Person, some(x.Secrets))
 	}
@@ -291,4 +310,21 @@ func lineOf(err error) int {
 		return people.Line
 	}
 	return 1
+}
+
+// fileAtHead is the vault as the last commit has it.
+func fileAtHead(d *doctor, p *patient) []byte {
+	layout := d.repo.Layout()
+	if layout.Top == "" {
+		return nil
+	}
+	var content []byte
+	vault := d.s.vaultPath(layout, p.Formation)
+	d.repo.TreeBlobs(context.Background(), "HEAD", vault, gitutil.Visitor{Blob: func(b *gitutil.Blob) error {
+		if b.Path == vault {
+			content = append([]byte(nil), b.Data...)
+		}
+		return nil
+	}})
+	return content
 }

@@ -121,10 +121,11 @@ func (d *doctor) gitFiles(ctx context.Context) error {
 	if d.repo.Layout().Top == "" {
 		return nil
 	}
-	var keys, files []string
+	var keys, vaults, files []string
 	lines := map[*patient][]hooks.FileAttributes{}
 	for _, p := range d.patients {
 		keys = append(keys, p.Path(formation.KeyFile))
+		vaults = append(vaults, p.Path(formation.VaultFile))
 		w := &writing{Opened: &formation.Opened{Formation: p.Formation}, s: d.s}
 		lines[p] = w.attributeLines()
 		for _, line := range lines[p] {
@@ -139,6 +140,9 @@ func (d *doctor) gitFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.vaultsIgnored(ctx, vaults); err != nil {
+		return err
+	}
 	set, err := d.repo.Attributes(ctx, files, []string{"diff", "merge", "text"})
 	if err != nil {
 		return err
@@ -147,6 +151,25 @@ func (d *doctor) gitFiles(ctx context.Context) error {
 		n := len(lines[p])
 		d.gitOf(p, tracked[i], ignored[i], lines[p], set[:n])
 		set = set[n:]
+	}
+	return nil
+}
+
+// vaultsIgnored speaks of vaults that no teammate will get: d.patients have them
+// in the same order.
+func (d *doctor) vaultsIgnored(ctx context.Context, vaults []string) error {
+	ignored, err := d.repo.Ignored(ctx, vaults)
+	if err != nil {
+		return err
+	}
+	tracked, err := d.repo.Tracked(ctx, vaults)
+	if err != nil {
+		return err
+	}
+	for i, p := range d.patients {
+		if there, err := p.HasVault(); err == nil && there && ignored[i] && !tracked[i] {
+			d.say(p, "vault", fails, "git add -f "+quote(d.s.show(vaults[i])), "git ignores %s: nobody else will have it", formation.VaultFile)
+		}
 	}
 	return nil
 }

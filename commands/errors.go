@@ -223,6 +223,9 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 	case crypto.WrongKey:
 		e.Code = exitNoKey
 		if s.retiredOpens(vault.Path) {
+			if shared, err := fileExists(filepath.Join(filepath.Dir(vault.Path), formation.WrappedKeyFile)); err == nil && shared {
+				e.hint("if the key was rotated by somebody else: '%s unlock'", s.again())
+			}
 			return e.line("another key that is kept here opens it: the file is from before a rotation, or .key is").
 				hint("bring in the commit that belongs to .key ('git pull', 'git merge'), or give both a new key: '%s rotate'", s.again())
 		}

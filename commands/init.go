@@ -138,6 +138,21 @@ func (s *session) startOver(ctx context.Context, f *formation.Formation, format 
 		default:
 			return w.open(f, format)
 		}
+		// Who shared the old key gets the new one.
+		people, shared, err := f.ReadPeople()
+		if err != nil {
+			return err
+		}
+		if shared && w.fresh && len(people.All()) > 0 {
+			wrapped, err := crypto.Wrap(w.Key.File(), people.Recipients(), s.talk(ctx))
+			if err != nil {
+				return s.explainWrap(err, len(people.All()))
+			}
+			if err := w.batch.Replace(f.Path(formation.WrappedKeyFile), wrapped, formation.ModeOf(f.Path(formation.WrappedKeyFile), 0o644)); err != nil {
+				return err
+			}
+			w.done = append(w.done, fmt.Sprintf("Wrapped the new key for %s", plural(len(people.All()), "recipient")))
+		}
 		aside, err := f.AsideName(s.Now())
 		if err != nil {
 			return err

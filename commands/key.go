@@ -430,7 +430,7 @@ func (s *session) keyCommandRun(ctx context.Context, f *formation.Formation, con
 			return ctx.Err()
 		}
 		return failed(err, "the command of 'git config %s' failed: %v; nothing was changed", config, exitText(err)).
-			hint("run it by hand to see why: sh -c \"$(git config %s)\"", config)
+			hint("what it printed stands above; see it with 'git config %s', and run it by hand in '%s'", config, s.showFolder(dir))
 	}
 	return nil
 }

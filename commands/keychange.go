@@ -235,14 +235,23 @@ func (c *keyChange) put(talk *crypto.Talk) error {
 // putPeople prepares .age-recipients and .key.age.
 func (c *keyChange) putPeople(talk *crypto.Talk) error {
 	list, wrapped := c.Path(formation.RecipientsFile), c.Path(formation.WrappedKeyFile)
-	if !c.had && len(c.people.All()) == 0 {
-		if there, err := fileExists(wrapped); err != nil || !there {
+	if !c.had {
+		there, err := fileExists(wrapped)
+		if err != nil || !there && len(c.people.All()) == 0 {
 			return err // nobody shares it
+		}
+		if !there {
+			return c.wrap(list, wrapped, talk)
 		}
 		return refuse("there is a %s and no %s: for whom the new key is to be wrapped is not known; nothing was changed", formation.WrappedKeyFile, formation.RecipientsFile).
 			hint("bring the list back: 'git restore %s'", quote(c.s.show(list))).
-			hint("or, if nobody is to unlock any more: 'rm %s'", quote(c.s.show(wrapped)))
+			hint("or, if nobody of before is to unlock any more: 'rm %s'", quote(c.s.show(wrapped)))
 	}
+	return c.wrap(list, wrapped, talk)
+}
+
+// wrap prepares the list and the key wrapped for everybody in it.
+func (c *keyChange) wrap(list, wrapped string, talk *crypto.Talk) error {
 	for _, path := range []string{list, wrapped} {
 		if err := c.s.staysInside(path); err != nil {
 			return err
@@ -260,7 +269,10 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 	}
 	recipients := c.people.Recipients()
 	if len(recipients) == 0 {
-		c.batch.Remove(wrapped)
+		if there, err := fileExists(wrapped); err == nil && there {
+			c.batch.Remove(wrapped)
+			c.done = append(c.done, fmt.Sprintf("Removed %s: nobody is in %s", c.s.show(wrapped), formation.RecipientsFile))
+		}
 		return nil
 	}
 	sealed, err := crypto.Wrap(c.keyFile, recipients, talk)
@@ -268,6 +280,29 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 		return c.s.explainWrap(err, len(recipients))
 	}
 	return c.batch.Replace(wrapped, sealed, formation.ModeOf(wrapped, 0o644))
+}
+
+// filesStayInside refuses to write where git's links lead: the vault and the
+// template come with a clone, and so may links in their place. A .key comes with
+// no clone, and may be a link of its owner's, unless git tracks it.
+func (s *session) filesStayInside(f *formation.Formation) error {
+	for _, name := range [...]string{formation.VaultFile, formation.TemplateFile} {
+		if err := s.staysInside(f.Path(name)); err != nil {
+			return err
+		}
+	}
+	key := f.Path(formation.KeyFile)
+	if info, err := os.Lstat(key); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return nil
+	}
+	repo, err := s.repository()
+	if err != nil || repo == nil || repo.Layout().Top == "" {
+		return nil
+	}
+	if tracked, err := repo.Tracked(context.Background(), []string{key}); err == nil && tracked[0] {
+		return s.staysInside(key)
+	}
+	return nil
 }
 
 // staysInside refuses a link that leads out of the work tree: it may have come

@@ -147,6 +147,7 @@ func (s *session) explainSide(err error) error {
 	e := &Error{Code: exitNoKey, Err: err}
 	e.line("cannot merge %s: %s does not open: %v", showPath(side.Path), whoseSide(side.Side), sideCause(side))
 	if side.Damaged() {
+		e.Code = exitFailed
 		switch side.Side {
 		case "ours":
 			e.hint("that version is damaged: '%s resolve --theirs' takes theirs whole", program)

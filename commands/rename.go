@@ -75,6 +75,12 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 		return err
 	}
 
+	for _, edit := range edits {
+		if err := s.staysInside(edit.Path); err != nil {
+			return err
+		}
+	}
+
 	// A template that cannot be read stops it here, not half-way.
 	if _, _, _, err := f.ReadTemplate(); err != nil {
 		return err

@@ -377,6 +377,9 @@ func (s *session) findPeople(people *formation.People, arg string) ([]formation.
 func errorOf[T any](_ T, err error) error { return err }
 
 func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
+	if _, err := f.Open(); err != nil {
+		return err
+	}
 	if err := s.mergeList(ctx, f); err != nil {
 		return err
 	}

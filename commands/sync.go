@@ -99,6 +99,10 @@ func (s *session) sync(ctx context.Context, f *formation.Formation, o syncOption
 
 // syncWithoutKey brings in the references; what only the vault explains stays.
 func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (bool, error) {
+	if err := s.filesStayInside(f); err != nil {
+		return false, err
+	}
+	s.ensureDrivers(ctx) // also where the template needs nothing
 	plan, err := planWithoutKey(f)
 	if err != nil {
 		return false, err
@@ -122,7 +126,6 @@ func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (b
 	if err := batch.Commit(); err != nil {
 		return false, err
 	}
-	s.ensureDrivers(ctx)
 	return s.sayTemplate(f, plan), nil
 }
 

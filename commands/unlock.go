@@ -69,21 +69,36 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 		return &formation.FileError{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
 	}
 	content, who, err := s.unwrap(ctx, wrapped, have)
+	var took taken
 	if crypto.ReasonOf(err) == crypto.MergeMarkers {
-		// A clone without the drivers has merged it line by line: ours is a key for
-		// our side of the vault, theirs for theirs.
+		// A clone without the drivers has merged it line by line. The vault may be
+		// of either side.
 		if sides, _, stageErr := s.unmergedFile(ctx, f, formation.WrappedKeyFile); stageErr == nil && sides != nil {
 			for _, side := range [][]byte{sides[1], sides[2]} {
-				if len(side) > 0 && err != nil {
-					content, who, err = s.unwrap(ctx, side, have)
+				if len(side) == 0 {
+					continue
+				}
+				if content, who, err = s.unwrap(ctx, side, have); err != nil {
+					continue
+				}
+				if took, err = s.takeKey(ctx, f, content); err == nil {
+					break
 				}
 			}
+			if err != nil && who != nil {
+				return err // it opened, and what was in it does not fit
+			}
 		}
+		if err != nil {
+			return s.explainUnwrap(f, err, have)
+		}
+		s.sayUnlocked(f, took, who)
+		return nil
 	}
 	if err != nil {
 		return s.explainUnwrap(f, err, have)
 	}
-	took, err := s.takeKey(ctx, f, content)
+	took, err = s.takeKey(ctx, f, content)
 	if err != nil {
 		// A rotation that came in between has wrapped another key.
 		if now, readErr := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); readErr == nil && !bytes.Equal(now, wrapped) && ctx.Err() == nil {
@@ -91,13 +106,21 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 		}
 		return err
 	}
-	switch took {
-	case keySame:
-		s.say("%s is unlocked already", s.name(f))
-	default:
-		s.say("Unlocked %s with %s", s.name(f), s.showOwn(who.Source()))
-	}
+	s.sayUnlocked(f, took, who)
 	return nil
+}
+
+func (s *session) sayUnlocked(f *formation.Formation, took taken, who *crypto.Identity) {
+	if took == keySame {
+		s.say("%s is unlocked already", s.name(f))
+		return
+	}
+	s.say("Unlocked %s with %s", s.name(f), s.showOwn(who.Source()))
+	if layout, ok := s.where(); ok && !s.all {
+		if there, err := fileExists(hooksOffered(layout)); err == nil && !there {
+			s.hint("this clone has no hooks yet that stop a leak: '%s hooks install'", program)
+		}
+	}
 }
 
 func (s *session) notShared(f *formation.Formation) error {
@@ -194,6 +217,9 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 	}
 	w := &writing{s: s, ctx: ctx, batch: s.Files.BatchIn(f.Dir), Opened: &formation.Opened{Formation: f, Key: key}}
 	defer w.batch.Discard()
+	if err := s.filesStayInside(f); err != nil {
+		return 0, err
+	}
 	if err := w.tellGit(ctx); err != nil {
 		return 0, err
 	}
@@ -235,6 +261,10 @@ func (s *session) keyDoesNotFit(f *formation.Formation, key *crypto.Key, err err
 		e.Code = exitFailed
 		return e.line("cannot tell whether the key fits: '%s' is damaged: %v", vault, err).hint("bring back the last good one: 'git restore %s'", quote(vault)).hint("nothing was changed")
 	}
-	return e.line("the %s does not open '%s'; nothing was changed", keyNow(key), vault).
+	e.line("the %s does not open '%s'; nothing was changed", keyNow(key), vault).
 		hint("the vault may be from another commit than the key: 'git pull', or ask for the key of this one")
+	if shared, err := fileExists(f.Path(formation.WrappedKeyFile)); err == nil && shared {
+		e.hint("if %s is behind the vault, somebody who can open it wraps its key again, with 'share wrap'", formation.WrappedKeyFile)
+	}
+	return e
 }

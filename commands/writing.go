@@ -88,6 +88,9 @@ func (w *writing) open(f *formation.Formation, format crypto.Format) error {
 }
 
 func (w *writing) begin(ctx context.Context) error {
+	if err := w.s.filesStayInside(w.Formation); err != nil {
+		return err
+	}
 	// Git learns to ignore the key before there is one to ignore.
 	if err := w.tellGit(ctx); err != nil {
 		return err

@@ -465,7 +465,8 @@ func (v *vaultVersion) named(o *vaultVersion) bool {
 }
 
 // MostlyNamed reports whether two vaults, by their names, may be one that was
-// moved: at least half of all the names are in both.
+// moved: at least half of the names of the smaller one are in both. Many may
+// have been added by the way.
 func MostlyNamed(a, b []string) bool {
 	both := 0
 	for _, name := range a {
@@ -473,7 +474,7 @@ func MostlyNamed(a, b []string) bool {
 			both++
 		}
 	}
-	return both > 0 && 2*both >= len(a)+len(b)-both
+	return both > 0 && 2*both >= min(len(a), len(b))
 }
 
 // sameFormation reports whether two folders of two commits have the same

@@ -34,6 +34,17 @@ func unsettled(ctx context.Context, repo gitutil.Repository) ([]scan.Finding, er
 			m.Forget()
 			continue
 		}
+		if !m.Failed && len(m.Open()) == 0 {
+			// It was settled; but a merge that was gone back on and begun again may
+			// have been settled otherwise.
+			staged, err := m.staged(ctx, repo)
+			if err != nil {
+				return nil, err
+			}
+			if !m.left(staged) {
+				continue
+			}
+		}
 		noted[m.Path] = true
 		if m.From != "" {
 			noted[m.From] = true
@@ -77,7 +88,7 @@ func takenWhole(ctx context.Context, repo gitutil.Repository, noted map[string]b
 			}
 			if content := fileAt(ctx, repo, rev, p); content != nil && slices.Contains(blobIDs(content), staged) {
 				found = append(found, finding(scan.UnsettledMerge, p, "", 1, 1,
-					"git could not merge this vault, and %s was taken whole: what the other side changed would be lost; 'git checkout -m -- %s' brings the conflict back, '%s' merges it", side, p, howToResolve(ctx, repo, p)))
+					"git could not merge this vault, and %s was taken whole: what the other side changed would be lost; 'git checkout -m -- :/%s' brings the conflict back, '%s' merges it", side, p, howToResolve(ctx, repo, p)))
 				break
 			}
 		}

@@ -53,7 +53,7 @@ func (s *Scanner) File(name string, content []byte, mode Mode) []Finding {
 	hits, more := s.bytes(name, text)
 	base := path.Base(name)
 	switch {
-	case base == formation.VaultFile && mode == Regular:
+	case (base == formation.VaultFile || base == formation.WrappedKeyFile) && mode == Regular:
 		hits = append(hits, vault(content)...)
 	case !isText:
 	case mode == Symlink:
