@@ -256,6 +256,9 @@ func (d *doctor) environment(p *project, content []byte) {
 		s := &p.Services[i]
 		var names []string
 		var where []place
+		if !p.isOther(s) {
+			d.handedOn(p, s)
+		}
 		for _, v := range s.Environment {
 			if !lines[v.Line] && !d.isSecretOfOurs(v.Name, v.Value) {
 				continue
@@ -273,6 +276,27 @@ func (d *doctor) environment(p *project, content []byte) {
 			continue
 		}
 		d.say(nil, "compose-environment", fails, d.storing(p, names[0]), "%s: the value of %s stands in the environment of '%s', which every process and 'docker inspect' shows; store it, and take it out here", d.places(where), some(names), s.Name)
+	}
+}
+
+// handedOn speaks of secrets that a service gets from the environment of whoever
+// starts it: the value is not in the file, but in that of every process in there.
+func (d *doctor) handedOn(p *project, s *formation.ComposeService) {
+	var names []string
+	var where []place
+	for _, v := range s.Environment {
+		referred := slices.ContainsFunc(d.patients, func(p *patient) bool { return slices.Contains(p.st.References, v.Name) })
+		if referred && (v.Value == "" || strings.Contains(v.Value, "$")) {
+			names = append(names, v.Name)
+			where = append(where, place{p.file, v.Line})
+		}
+	}
+	if len(names) > 0 {
+		remedy := d.storing(p, names[0])
+		if slices.ContainsFunc(d.patients, func(p *patient) bool { return slices.Contains(p.st.Secrets, names[0]) }) {
+			remedy = d.edit(p.file, where[0].line) // stored already
+		}
+		d.say(nil, "compose-environment", warns, remedy, "%s: %s comes into '%s' by the environment, which every process and 'docker inspect' shows; the runtime takes it from the vault: take it out here", d.places(where), some(names), s.Name)
 	}
 }
 
