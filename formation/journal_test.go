@@ -210,7 +210,7 @@ func TestJournal(t *testing.T) {
 func TestJournalChild(t *testing.T) {
 	top, at := os.Getenv("TEST_JOURNAL_TOP"), os.Getenv("TEST_JOURNAL_STEP")
 	if top == "" {
-		t.Skip("a part of the other tests of journals")
+		return // run by the tests below
 	}
 	r := rotationIn(t, top)
 	self, err := os.FindProcess(os.Getpid())

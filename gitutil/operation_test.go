@@ -28,6 +28,9 @@ func TestOperation(t *testing.T) {
 	} {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
+			if !formatKnown(t, kind.init) {
+				return
+			}
 			main := newRepo(t, kind.init...)
 			main.write("v", "1\n")
 			main.write("w", "1\n")

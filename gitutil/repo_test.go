@@ -29,6 +29,22 @@ func needGit(t testing.TB) {
 	}
 }
 
+// formatKnown reports whether the git here, if there is one, knows the format of
+// a repository that newRepo is to make. One that it does not know is no test
+// that was skipped: there is nothing to read.
+func formatKnown(t testing.TB, initArgs []string) bool {
+	for _, arg := range initArgs {
+		if !strings.HasPrefix(arg, "--ref-format") {
+			continue
+		}
+		if out, err := exec.Command("git", "init", "-q", arg, t.TempDir()).CombinedOutput(); err != nil {
+			t.Logf("not tried, since this git does not know %s: %s", arg, out)
+			return false
+		}
+	}
+	return true
+}
+
 func testEnv(home string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"),

@@ -120,6 +120,9 @@ func TestUnmerged(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			if !formatKnown(t, tt.init) {
+				return
+			}
 			r := conflicted(t, tt.init...)
 			onlyGit := len(tt.init) > 0 // from the start, and with any index
 			r.both(onlyGit, "", unmerged)

@@ -41,7 +41,10 @@ func TestKeyFiles(t *testing.T) {
 	if found := (&Scanner{}).File("home/id_ed25519", []byte(pem("OPENSSH "+"PRIVATE KEY")), Regular); len(found) != 1 || found[0].Rule != KeyFile {
 		t.Errorf("id_ed25519: %s", summary(found))
 	}
-	for _, path := range []string{".key.age", ".age-recipients", "monkey", "a.key", ".keys", ".key.pub", ".key.md", "id_rsa.pub", ".key/readme"} {
+	if found := (&Scanner{}).File("a/.key.age", []byte("<<<<<<< HEAD\n"), Regular); len(found) != 1 || found[0].Rule != VaultNotEncrypted {
+		t.Errorf("a .key.age with merge markers: %s", summary(found))
+	}
+	for _, path := range []string{".age-recipients", "monkey", "a.key", ".keys", ".key.pub", ".key.md", "id_rsa.pub", ".key/readme"} {
 		wantNone(t, &Scanner{}, path, "nothing in here\n")
 	}
 	if found := (&Scanner{}).File("latest", []byte("formations/demo/.key"), Symlink); found != nil {
