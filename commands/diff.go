@@ -253,10 +253,7 @@ func (s *session) diffDirs(ctx context.Context, repo gitutil.Repository, from, t
 
 // fromTop is a folder's path from the top of the repository, with /.
 func (s *session) fromTop(layout gitutil.Layout, dir string) string {
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	return hooks.Label(layout.Top, dir)
+	return hooks.Label(layout.Top, realDir(dir))
 }
 
 // read reads the vaults of a side: that of one formation, or all.
@@ -393,10 +390,11 @@ func movedFrom(keys *hooks.Keys, dir string, from, to *side, after openedSide) s
 		if bytes.Equal(from.vaults[other], to.vaults[dir]) {
 			return other
 		}
-		if alike := likeness(from.open(keys, other), after); alike >= 0.5 && alike > most {
+		before := from.open(keys, other)
+		if alike := likeness(before, after); alike >= 0.5 && alike > most {
 			best, most = other, alike
 		}
-		if before := from.open(keys, other); before.vault != nil && after.vault != nil && hooks.MostlyNamed(before.vault.Names(), after.vault.Names()) {
+		if before.vault != nil && after.vault != nil && hooks.MostlyNamed(before.vault.Names(), after.vault.Names()) {
 			named = append(named, other)
 		}
 	}

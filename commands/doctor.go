@@ -13,7 +13,6 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
 func (r *runner) doctorCommand() *cli.Command {
@@ -158,7 +157,7 @@ func (s *session) examine(ctx context.Context, all []*formation.Formation, chose
 			p.on += " -C " + quote(s.show(f.Dir))
 		}
 		if layout, ok := s.where(); ok && layout.Top != "" {
-			p.label = hooks.Label(layout.Top, realDir(f.Dir))
+			p.label = d.s.fromTop(layout, f.Dir)
 		}
 		d.patients = append(d.patients, p)
 	}

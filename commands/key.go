@@ -15,7 +15,6 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
 // The commands that bring a key from a vault elsewhere and put it there. They
@@ -424,7 +423,7 @@ func (s *session) keyCommandRun(ctx context.Context, f *formation.Formation, con
 	}
 	run := exec.CommandContext(ctx, shell, "-c", expandCommand(command))
 	run.Dir, run.Stdin, run.Stdout, run.Stderr = dir, in, out, bare(s.Err)
-	run.Env = append(run.Environ(), formationVariable+"="+hooks.Label(layout.Top, realDir(f.Dir)), nameVariable+"="+filepath.Base(realDir(f.Dir)))
+	run.Env = append(run.Environ(), formationVariable+"="+s.fromTop(layout, f.Dir), nameVariable+"="+filepath.Base(realDir(f.Dir)))
 	if err := run.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 )
 
 // keyring holds the keys that this repository's formations had before.
@@ -145,6 +146,14 @@ func (c *keyChange) newKey(format crypto.Format) error {
 	return c.useKey(key, key.File())
 }
 
+// siblings are the formations of the work tree, looked for once.
+func (s *session) siblings(layout gitutil.Layout) []*formation.Formation {
+	if s.below == nil {
+		s.below = formation.Below(layout.Top)
+	}
+	return s.below
+}
+
 // sameKey returns the other formations of the repository that have the same key.
 // With --all each of them gets its own in turn.
 func (s *session) sameKey(f *formation.Formation, key *crypto.Key) []string {
@@ -153,7 +162,7 @@ func (s *session) sameKey(f *formation.Formation, key *crypto.Key) []string {
 		return nil
 	}
 	var names []string
-	for _, one := range formation.Below(layout.Top) {
+	for _, one := range s.siblings(layout) {
 		if other, err := one.ReadKey(); err == nil && !same(one.Dir, f.Dir) && other.Fingerprint() == key.Fingerprint() {
 			names = append(names, s.name(one))
 		}
@@ -177,7 +186,7 @@ func (s *session) sharesKeyFile(f *formation.Formation) *formation.Formation {
 	}
 	if s.keyFiles == nil { // once, since --all asks for each
 		s.keyFiles = map[string][]*formation.Formation{}
-		for _, one := range formation.Below(layout.Top) {
+		for _, one := range s.siblings(layout) {
 			if file, err := filepath.EvalSymlinks(one.Path(formation.KeyFile)); err == nil {
 				s.keyFiles[file] = append(s.keyFiles[file], one)
 			}
@@ -237,15 +246,16 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 	list, wrapped := c.Path(formation.RecipientsFile), c.Path(formation.WrappedKeyFile)
 	if !c.had {
 		there, err := fileExists(wrapped)
-		if err != nil || !there && len(c.people.All()) == 0 {
-			return err // nobody shares it
+		switch {
+		case err != nil:
+			return err
+		case there:
+			return refuse("there is a %s and no %s: for whom the new key is to be wrapped is not known; nothing was changed", formation.WrappedKeyFile, formation.RecipientsFile).
+				hint("bring the list back: 'git restore %s'", quote(c.s.show(list))).
+				hint("or, if nobody of before is to unlock any more: 'rm %s'", quote(c.s.show(wrapped)))
+		case len(c.people.All()) == 0:
+			return nil // nobody shares it
 		}
-		if !there {
-			return c.wrap(list, wrapped, talk)
-		}
-		return refuse("there is a %s and no %s: for whom the new key is to be wrapped is not known; nothing was changed", formation.WrappedKeyFile, formation.RecipientsFile).
-			hint("bring the list back: 'git restore %s'", quote(c.s.show(list))).
-			hint("or, if nobody of before is to unlock any more: 'rm %s'", quote(c.s.show(wrapped)))
 	}
 	return c.wrap(list, wrapped, talk)
 }

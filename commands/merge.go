@@ -13,7 +13,6 @@ import (
 
 // What a merge driver tells git by its exit code (gitattributes(5)).
 const (
-	driverMerged   = 0
 	driverConflict = 1
 	driverFailed   = 129 // git 2.39 takes it for a conflict; newer git stops
 )

@@ -146,16 +146,21 @@ func (s *session) convert(ctx context.Context, f *formation.Formation, format cr
 // wrappedFor names those who can get the key, so that nobody is among them
 // unseen.
 func (c *keyChange) wrappedFor() string {
+	if names := c.recipients(); names != "" {
+		return ", wrapped for " + names
+	}
+	return ""
+}
+
+// recipients names the people the key is wrapped for.
+func (c *keyChange) recipients() string {
 	var names []string
 	for _, p := range c.people.All() {
 		names = append(names, whoIs(p.Name, p.Recipient))
 	}
 	const most = 12
-	switch {
-	case len(names) == 0:
-		return ""
-	case len(names) > most:
-		return fmt.Sprintf(", wrapped for %s and %d more", list(names[:most]), len(names)-most)
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", list(names[:most]), len(names)-most)
 	}
-	return ", wrapped for " + list(names)
+	return list(names)
 }

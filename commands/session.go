@@ -34,6 +34,7 @@ type session struct {
 	repo   gitutil.Repository // opened once; nil until asked
 	looked bool
 
+	below    []*formation.Formation            // those of the work tree; nil until asked
 	keyFiles map[string][]*formation.Formation // by the file that .key is; nil until asked
 }
 

@@ -400,7 +400,7 @@ func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
 	if err := s.settleWrapped(ctx, f); err != nil {
 		return err
 	}
-	s.say("Wrapped the key of %s%s", s.name(f), strings.Replace(c.wrappedFor(), ", wrapped", "", 1))
+	s.say("Wrapped the key of %s for %s", s.name(f), c.recipients())
 	return nil
 }
 

@@ -69,36 +69,15 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 		return &formation.FileError{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
 	}
 	content, who, err := s.unwrap(ctx, wrapped, have)
-	var took taken
 	if crypto.ReasonOf(err) == crypto.MergeMarkers {
-		// A clone without the drivers has merged it line by line. The vault may be
-		// of either side.
 		if sides, _, stageErr := s.unmergedFile(ctx, f, formation.WrappedKeyFile); stageErr == nil && sides != nil {
-			for _, side := range [][]byte{sides[1], sides[2]} {
-				if len(side) == 0 {
-					continue
-				}
-				if content, who, err = s.unwrap(ctx, side, have); err != nil {
-					continue
-				}
-				if took, err = s.takeKey(ctx, f, content); err == nil {
-					break
-				}
-			}
-			if err != nil && who != nil {
-				return err // it opened, and what was in it does not fit
-			}
+			return s.unlockSide(ctx, f, sides, have)
 		}
-		if err != nil {
-			return s.explainUnwrap(f, err, have)
-		}
-		s.sayUnlocked(f, took, who)
-		return nil
 	}
 	if err != nil {
 		return s.explainUnwrap(f, err, have)
 	}
-	took, err = s.takeKey(ctx, f, content)
+	took, err := s.takeKey(ctx, f, content)
 	if err != nil {
 		// A rotation that came in between has wrapped another key.
 		if now, readErr := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); readErr == nil && !bytes.Equal(now, wrapped) && ctx.Err() == nil {
@@ -108,6 +87,33 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 	}
 	s.sayUnlocked(f, took, who)
 	return nil
+}
+
+// unlockSide is unlock for a .key.age that a clone without the drivers merged
+// line by line. The vault may be of either side: the key that opens it is taken.
+func (s *session) unlockSide(ctx context.Context, f *formation.Formation, sides *[3][]byte, have *identities) error {
+	because := s.notShared(f)
+	tried := false
+	for _, side := range [][]byte{sides[1], sides[2]} {
+		if len(side) == 0 {
+			continue // deleted there
+		}
+		content, who, err := s.unwrap(ctx, side, have)
+		if err != nil {
+			if !tried {
+				because = s.explainUnwrap(f, err, have)
+			}
+			tried = true
+			continue
+		}
+		took, err := s.takeKey(ctx, f, content)
+		if err == nil {
+			s.sayUnlocked(f, took, who)
+			return nil
+		}
+		because, tried = err, true // it opened, which says more than that the other did not
+	}
+	return because
 }
 
 func (s *session) sayUnlocked(f *formation.Formation, took taken, who *crypto.Identity) {

@@ -197,7 +197,7 @@ func (w *writing) noteMerge(sealed []byte) error {
 
 // vaultPath is where git has a formation's vault, from the top, with /.
 func (s *session) vaultPath(layout gitutil.Layout, f *formation.Formation) string {
-	return path.Join(hooks.Label(layout.Top, realDir(f.Dir)), formation.VaultFile)
+	return path.Join(s.fromTop(layout, f.Dir), formation.VaultFile)
 }
 
 // settleExposures forgets who has seen a value that is none any more.
