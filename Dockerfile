@@ -10,4 +10,6 @@ FROM scratch
 ARG TARGETPLATFORM
 COPY $TARGETPLATFORM/git-muxi-secrets /git-muxi-secrets
 WORKDIR /repo
+# What is mounted here is the user's choice, whoever owns it outside.
+ENV GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=/repo
 ENTRYPOINT ["/git-muxi-secrets"]

@@ -1,5 +1,5 @@
 # The commands of README.md and .ci/run, for those who type make.
-.PHONY: build install test check bench image tools release-tools snapshot release
+.PHONY: build install test check bench cover image tools release-tools snapshot release
 
 # What --version prints. Empty outside of a clone: Go's own record is used then.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
@@ -25,6 +25,11 @@ check:
 
 bench:
 	testdata/bench/main.sh
+
+# How much of each package the tests run, with and without the programs that they
+# start.
+cover:
+	testdata/cover/main.sh
 
 # The image of this machine's architecture, for trying it out. It holds the
 # program alone, so nothing is pulled.

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 const (
@@ -33,6 +33,7 @@ type addOptions struct {
 	fromFile  string
 	generate  int // random bytes; 0: not asked for
 	ifMissing bool
+	to        []string // the folders of the formations; nil: the one the session finds
 }
 
 // asks reports whether the value is asked for on the terminal.
@@ -41,8 +42,9 @@ func (o addOptions) asks() bool { return !o.stdin && o.fromFile == "" && o.gener
 func (r *runner) addCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "add",
+		Aliases:   []string{"set"},
 		Usage:     "add a secret, or give it a new value",
-		UsageText: "[NAME] [--stdin | --from-file FILE | --generate[=BYTES]] [--if-missing]",
+		UsageText: "[NAME] [--stdin | --from-file FILE | --generate[=BYTES]] [--if-missing] [--to DIR]... [--all]",
 		Description: `   git muxi-secrets add OPENAI_API_KEY                   asks for the value, hidden
    pass show openai | git muxi-secrets add OPENAI_API_KEY --stdin
    git muxi-secrets add WEBHOOK_SECRET --generate
@@ -51,13 +53,15 @@ A value is never an argument: arguments show in the shell's history and in ps.
 Without NAME it asks for the formation's folder, the name and the value. The
 first secret sets everything up: .key, secrets.enc, the template, .gitignore.`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "stdin", Usage: "read the value from standard input; one newline at its end is taken off"},
+			&cli.BoolFlag{Name: "stdin", Usage: "read the value from standard input; one newline (LF or CR LF) at its end is taken off"},
 			&cli.StringFlag{Name: "from-file", Usage: "take every byte of `FILE` as the value"},
 			&cli.StringFlag{Name: "generate", Usage: "store `BYTES` random bytes (" + defaultGenerate + " if not given) as URL-safe base64"},
 			&cli.BoolFlag{Name: "if-missing", Usage: "do nothing where the secret already has a value"},
+			&cli.StringSliceFlag{Name: "to", Usage: "the formation in `DIR`; may be given more than once: all of them, or none"},
+			allFlag(),
 		},
 		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			opts, err := addOptionsFrom(c)
+			opts, err := s.addOptions(c)
 			if err != nil {
 				return err
 			}
@@ -66,12 +70,13 @@ first secret sets everything up: .key, secrets.enc, the template, .gitignore.`,
 	}
 }
 
-func addOptionsFrom(c *cli.Context) (addOptions, error) {
+func (s *session) addOptions(c *cli.Context) (addOptions, error) {
 	o := addOptions{
 		name:      c.Args().First(),
 		stdin:     c.Bool("stdin"),
 		fromFile:  c.String("from-file"),
 		ifMissing: c.Bool("if-missing"),
+		to:        c.StringSlice("to"),
 	}
 	if c.NArg() > 1 && c.IsSet("generate") {
 		return o, usage("'add' takes one NAME").hint("write the number of bytes as --generate=32")
@@ -100,10 +105,10 @@ func addOptionsFrom(c *cli.Context) (addOptions, error) {
 		o.generate = n
 	}
 	if c.NArg() == 1 {
-		if _, err := nameArgument(o.name); err != nil {
+		if _, err := s.nameArgument(o.name); err != nil {
 			return o, err
 		}
-	} else if sources > 0 || o.ifMissing {
+	} else if sources > 0 || o.ifMissing || len(o.to) > 0 || s.all {
 		return o, usage("NAME is missing").hint("see '%s -h'", c.Command.HelpName)
 	}
 	return o, nil
@@ -111,10 +116,15 @@ func addOptionsFrom(c *cli.Context) (addOptions, error) {
 
 // nameArgument normalises the name of a secret as a person gave it. Nothing of
 // it is repeated in the error: it may be a value that lost its way.
-func nameArgument(spelled string) (string, error) {
+func (s *session) nameArgument(spelled string) (string, error) {
 	if strings.Contains(spelled, "=") {
 		return "", usage("a name has no '=' (what was given is not repeated here, since it may hold a value)").
-			hint("give the name alone: '%s add NAME' asks for the value", program)
+			hint("give the name alone: '%s add NAME' asks for the value", s.again())
+	}
+	if what := formation.KeyShape(spelled); what != "" {
+		return "", usage("that looks like %s, and not like a name (it is not repeated here)", what).
+			hint("give the name alone: '%s add NAME' asks for the value", s.again()).
+			hint("if it is a name, write it as it is stored: in capitals, with _ between the words")
 	}
 	name := formation.Normalize(spelled)
 	if name == "" {
@@ -127,90 +137,53 @@ func (s *session) add(ctx context.Context, o addOptions) error {
 	if o.name == "" {
 		return s.addAsking(ctx)
 	}
-	f, err := s.formation()
+	targets, err := s.targets(o)
 	if err != nil {
 		return err
 	}
 	name := formation.Normalize(o.name)
 	if o.asks() || o.ifMissing {
 		// A look before the prompt: nobody should type a value for nothing.
-		opened, err := s.openOrFresh(f, crypto.Fernet)
-		if err != nil {
-			return err
+		missing := false
+		for _, f := range targets {
+			opened, _, err := s.openOrFresh(f, crypto.Fernet)
+			if err != nil {
+				return err
+			}
+			if has := opened.Vault.Has(name); !has || !o.ifMissing {
+				missing = true
+				if err := s.mayAsk(f); err != nil && o.asks() {
+					return err
+				}
+			}
 		}
-		if o.ifMissing && opened.Vault.Has(name) {
-			s.say("%s is already in %s; nothing changed", name, s.name(f))
+		if o.ifMissing && !missing {
+			for _, f := range targets {
+				s.say("%s is already in %s; nothing changed", name, s.name(f))
+			}
 			return nil
 		}
 	}
-	value, err := s.addValue(ctx, o, name)
+
+	name, value, err := s.addValue(ctx, o, name)
 	if err != nil {
 		return err
 	}
-	if err := checkValue(value); err != nil {
+	if err := s.checkValue(value); err != nil {
 		return err
 	}
-	return s.store(ctx, f, name, value, o.ifMissing)
+	return s.store(ctx, targets, name, value, o.ifMissing)
 }
 
-// addAsking is the conversation of MUXI's guide: folder, name, value.
-func (s *session) addAsking(ctx context.Context) error {
-	terminal, err := s.openTerminal("without one, name the secret and pipe its value in: '%s add NAME --stdin'", program)
-	if err != nil {
-		return err
+// targets are the formations that a value goes into.
+func (s *session) targets(o addOptions) ([]*formation.Formation, error) {
+	switch {
+	case len(o.to) > 0 && (s.all || s.dir != ""):
+		return nil, usage("--to, --all and -C exclude each other").hint("give one of them")
+	case len(o.to) > 0:
+		return s.named(o.to)
 	}
-	defer terminal.Close()
-	suggested := ""
-	f, err := s.formation()
-	if err == nil {
-		suggested = s.showFolder(f.Dir)
-	} else if s.dir != "" {
-		return err
-	} else {
-		var listing *Error
-		if errors.As(err, &listing) && len(listing.Lines) > 1 {
-			terminal.Print("Formations here:")
-			for _, line := range listing.Lines[1:] {
-				terminal.Print("  " + sanitize(line))
-			}
-		}
-	}
-	prompt := "Formation directory: "
-	if suggested != "" {
-		prompt = fmt.Sprintf("Formation directory [%s]: ", sanitize(suggested))
-	}
-	dir, err := terminal.Ask(ctx, prompt, tty.Options{})
-	if err != nil {
-		return err
-	}
-	if dir = strings.TrimSpace(dir); dir != "" {
-		if f, err = formation.At(s.at(dir)); err != nil {
-			return err
-		}
-		s.dir, s.layout, s.looked = f.Dir, nil, false // its repository may be another one
-		s.found(f)
-	} else if f == nil {
-		return usage("no folder was given").hint("name the formation's folder with -C DIR")
-	}
-	if _, err := s.openOrFresh(f, crypto.Fernet); err != nil {
-		return err
-	}
-	spelled, err := terminal.Ask(ctx, "Key name (for example OPENAI_API_KEY): ", tty.Options{})
-	if err != nil {
-		return err
-	}
-	name, err := nameArgument(spelled)
-	if err != nil {
-		return err
-	}
-	value, err := terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true, Last: true})
-	if err != nil {
-		return err
-	}
-	if err := checkValue(value); err != nil {
-		return err
-	}
-	return s.store(ctx, f, name, value, false)
+	return s.formations()
 }
 
 // openTerminal opens the terminal for a prompt; hint says what to do where
@@ -223,8 +196,23 @@ func (s *session) openTerminal(hint string, args ...any) (*tty.Terminal, error) 
 	return terminal, nil
 }
 
-// addValue gets the value from where the options say.
-func (s *session) addValue(ctx context.Context, o addOptions, name string) (string, error) {
+// addValue gets the value from where the options say, and the name, which who is
+// asked may change.
+func (s *session) addValue(ctx context.Context, o addOptions, name string) (chosen, value string, err error) {
+	if !o.asks() {
+		value, err = s.givenValue(ctx, o)
+		return name, value, err
+	}
+	terminal, err := s.openTerminal("give the value with --stdin, --from-file FILE or --generate")
+	if err != nil {
+		return "", "", err
+	}
+	defer terminal.Close()
+	return s.askValue(ctx, terminal, name)
+}
+
+// givenValue reads or makes the value.
+func (s *session) givenValue(ctx context.Context, o addOptions) (string, error) {
 	switch {
 	case o.stdin:
 		content, err := readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
@@ -234,28 +222,24 @@ func (s *session) addValue(ctx context.Context, o addOptions, name string) (stri
 		if len(content) > maxValue {
 			return "", tooLong()
 		}
+		if value, ok := strings.CutSuffix(string(content), "\r\n"); ok {
+			return value, nil
+		}
 		return strings.TrimSuffix(string(content), "\n"), nil
 	case o.fromFile != "":
 		path := s.at(o.fromFile)
 		content, err := readLimited(ctx, func() (io.Reader, error) { return os.Open(path) })
 		if err != nil {
-			return "", &formation.FileError{Op: "read", Path: path, Err: err}
+			return "", &safefile.Error{Op: "read", Path: path, Err: err}
 		}
 		if len(content) > maxValue {
 			return "", tooLong()
 		}
 		return string(content), nil
-	case o.generate > 0:
-		random := make([]byte, o.generate)
-		rand.Read(random)
-		return base64.URLEncoding.EncodeToString(random), nil
 	}
-	terminal, err := s.openTerminal("give the value with --stdin, --from-file FILE or --generate")
-	if err != nil {
-		return "", err
-	}
-	defer terminal.Close()
-	return terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true, Last: true})
+	random := make([]byte, o.generate)
+	rand.Read(random)
+	return base64.URLEncoding.EncodeToString(random), nil
 }
 
 // readLimited reads what open gives, and at most one byte more than a value may
@@ -299,54 +283,68 @@ func tooLong() *Error {
 }
 
 // checkValue refuses what no vault can hold.
-func checkValue(value string) error {
+func (s *session) checkValue(value string) error {
 	if value == "" {
-		return usage("the value is empty; nothing was changed").hint("to remove a secret: '%s delete NAME'", program)
+		return usage("the value is empty; nothing was changed").hint("to remove a secret: '%s delete NAME'", s.again())
 	}
 	if !utf8.ValidString(value) {
 		return usage("the value is not UTF-8 text; nothing was changed").
-			hint("the vault holds text alone: store binary data encoded, as in 'base64 < FILE | %s add NAME --stdin'", program)
+			hint("the vault holds text alone: store binary data encoded, as in 'base64 < FILE | %s add NAME --stdin'", s.again())
 	}
 	return nil
 }
 
-// store puts one value into the vault, and sets everything up the first time.
-func (s *session) store(ctx context.Context, f *formation.Formation, name, value string, ifMissing bool) error {
-	w, err := s.openToWrite(ctx, f, crypto.Fernet)
+// store puts one value into the vaults, all or none, and sets everything up the
+// first time.
+func (s *session) store(ctx context.Context, formations []*formation.Formation, name, value string, ifMissing bool) error {
+	all, err := s.openAllToWrite(ctx, formations, crypto.Fernet)
 	if err != nil {
 		return err
 	}
-	defer w.close()
-	had := w.Vault.Has(name)
-	if had && ifMissing {
-		s.say("%s is already in %s; nothing changed", name, s.name(f))
-		return nil
+	defer all.close()
+	had := make([]bool, len(all))
+	for i, w := range all {
+		if had[i] = w.Vault.Has(name); !had[i] || !ifMissing {
+			w.Vault.Set(name, value)
+		}
 	}
-	w.Vault.Set(name, value)
-	changed, err := w.save()
+
+	changed, err := all.save()
 	if err != nil {
 		return err
 	}
-	switch {
-	case !changed:
-		s.say("%s already has that value in %s; nothing changed", name, s.name(f))
-	case had:
-		s.say("Changed %s in %s", name, s.name(f))
+	var nowhere []string
+	for i, w := range all {
+		if had[i] && ifMissing {
+			s.say("%s is already in %s; nothing changed", name, s.name(w.Formation))
+			continue
+		}
+		w.sayStored(name, value, had[i], changed[i])
+		if len(w.survey.To(name)) == 0 {
+			nowhere = append(nowhere, s.name(w.Formation))
+		}
+	}
+	switch len(nowhere) {
+	case 0:
+	case len(all):
+		s.hint("nothing refers to it yet; write ${{ secrets.%s }} where the value belongs", name)
 	default:
-		s.say("Added %s to %s", name, s.name(f))
+		s.hint("nothing in %s refers to it yet; write ${{ secrets.%s }} where the value belongs", list(nowhere), name)
 	}
 	s.offerHooks(ctx)
-	s.warnBackslash(name, value)
-	if refs := w.survey.To(name); len(refs) == 0 {
-		s.hint("nothing refers to it yet; write ${{ secrets.%s }} where the value belongs", name)
-	}
+	s.doubt(name, value)
 	return nil
 }
 
-// warnBackslash speaks of a flaw of today's runtime: it uses the value as the
-// replacement of a re.sub, where a backslash is special.
-func (s *session) warnBackslash(name, value string) {
-	if strings.Contains(value, `\`) {
-		s.warn("the value of %s has a backslash, which today's MUXI runtime mangles or refuses when it fills it in", name)
+// sayStored answers who gave a value.
+func (w *writing) sayStored(name, value string, had, changed bool) {
+	s, where := w.s, w.s.name(w.Formation)
+	switch {
+	case !changed:
+		s.say("%s already has that value in %s; nothing changed", name, where)
+	case had:
+		s.say("Changed %s in %s: %s", name, where, s.seen(value))
+	default:
+		s.say("Added %s to %s: %s", name, where, s.seen(value))
 	}
 }

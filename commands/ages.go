@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/history"
 )
 
 // dateStandings says since when each secret has the value it has in the work
@@ -42,9 +42,9 @@ func (s *session) ages(ctx context.Context, formations []*formation.Formation, a
 	current := map[string]*formation.Vault{}
 	label := map[*standing]string{}
 	for i, st := range all {
-		if st.vault != nil && st.vault.Len() > 0 {
+		if vault := st.Vault(); vault != nil && vault.Len() > 0 {
 			label[st] = s.fromTop(repo.Layout(), formations[i].Dir)
-			current[label[st]] = st.vault
+			current[label[st]] = vault
 		}
 	}
 	if len(current) == 0 {
@@ -52,18 +52,18 @@ func (s *session) ages(ctx context.Context, formations []*formation.Formation, a
 	}
 	progress := s.progress()
 	defer progress.clear()
-	history, err := hooks.ReadHistory(ctx, readingLog{repo, progress}, s.gitKeys(ctx, repo), "", nil)
+	past, err := history.Read(ctx, readingLog{repo, progress}, s.keys(), "", nil)
 	if err != nil {
 		return nil, nil
 	}
-	found, err := history.Ages(current, s.Now())
+	found, err := past.Ages(current, s.Now())
 	if err != nil {
 		return nil, nil
 	}
 	ages, cut = map[*standing]map[string]time.Time{}, map[*standing]bool{}
 	for st, dir := range label {
 		ages[st] = found[dir]
-		cut[st] = len(history.AtLeast[dir]) > 0
+		cut[st] = len(past.AtLeast[dir]) > 0
 	}
 	return ages, cut
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
 )
 
 // reorder puts every flag in front of the arguments of its command, since
@@ -141,4 +143,29 @@ func takesNext(flags []cli.Flag, arg string) bool {
 // small letters, which no value of a secret is.
 func plainWord(text string) bool {
 	return text != "" && len(text) <= 24 && strings.Trim(text, "abcdefghijklmnopqrstuvwxyz-") == ""
+}
+
+// noKeys refuses a key that was given as an argument or as the value of a flag,
+// before it is looked for as a file, stored as a name or handed to git. 'share' and
+// 'key export' take keys, public ones, and say more of a private one themselves.
+func noKeys(c *cli.Context) error {
+	if strings.HasPrefix(c.Command.HelpName, program+" share") || c.Command.HelpName == program+" key export" {
+		return nil
+	}
+	given := c.Args().Slice()
+	for _, level := range c.Lineage() {
+		for _, name := range level.LocalFlagNames() {
+			given = append(given, level.String(name))
+			given = append(given, level.StringSlice(name)...)
+		}
+	}
+
+	for _, arg := range given {
+		if what := formation.WholeKey(arg); what != "" {
+			return usage("%s was given as an argument (it is not repeated here)", what).
+				hint("a key is never an argument: values are asked for, or come by --stdin or --from-file; a private key stays in the file whose name is given").
+				hint("what is typed as an argument stands in the shell's history and in the list of processes: make a new one")
+		}
+	}
+	return nil
 }

@@ -5,19 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
+	"github.com/urfave/cli/v2"
 )
 
 type checkOptions struct {
 	staged, history bool
+	stdin           bool   // a text from a pipe
 	base, commits   string // revisions
 	format, output  string
 	baseline        string
@@ -28,12 +30,14 @@ type checkOptions struct {
 func (r *runner) checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "check",
+		Aliases:   []string{"scan"},
 		Usage:     "find keys and secrets that leaked, and formations out of order",
-		UsageText: "[--staged | --base REF | --range A..B | --history] [--format FORMAT] [--strict]",
+		UsageText: "[--staged | --base REF | --range A..B | --history | --stdin] [--format " + strings.Join(reportFormats[:], "|") + "] [--strict]",
 		Description: `   git muxi-secrets check                        the work tree
    git muxi-secrets check --staged               what the next commit brings in
    git muxi-secrets check --base origin/main     every commit of a pull request
    git muxi-secrets check --history              every commit of every ref
+   git muxi-secrets check --stdin <build.log     a text from elsewhere
 
 It always looks at the whole repository. Exits 1 when it finds an error, with
 --strict also for a warning. A comment with muxi-secrets:allow silences its line.`,
@@ -42,60 +46,82 @@ It always looks at the whole repository. Exits 1 when it finds an error, with
 			&cli.StringFlag{Name: "base", Usage: "every commit since the work left `REF`, and the formations as HEAD has them"},
 			&cli.StringFlag{Name: "range", Usage: "every commit of `A..B`"},
 			&cli.BoolFlag{Name: "history", Usage: "every commit of every ref"},
+			&cli.BoolFlag{Name: "stdin", Usage: "one text from a pipe: a CI log, a transcript"},
 			&cli.StringFlag{Name: "format", Value: "text", Usage: "`FORMAT`: " + strings.Join(reportFormats[:], ", ")},
+			jsonFlag(),
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write the findings to `FILE` instead of standard output"},
 			&cli.StringFlag{Name: "baseline", Usage: "leave out the findings that `FILE` lists"},
 			&cli.StringFlag{Name: "write-baseline", Usage: "list all findings in `FILE`, for --baseline, and exit 0"},
 			&cli.BoolFlag{Name: "strict", Usage: "warnings count as errors"},
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
+			o, err := parseCheck(c)
+			if err != nil {
 				return err
-			}
-			o := checkOptions{
-				staged: c.Bool("staged"), history: c.Bool("history"), base: c.String("base"), commits: c.String("range"),
-				format: c.String("format"), output: c.String("output"),
-				baseline: c.String("baseline"), writeBaseline: c.String("write-baseline"), strict: c.Bool("strict"),
-			}
-			scopes := 0
-			for _, name := range []string{"staged", "base", "range", "history"} {
-				if c.IsSet(name) {
-					scopes++
-				}
-			}
-			if scopes > 1 {
-				return usage("--staged, --base, --range and --history exclude each other").hint("give one of them, or none for the work tree")
-			}
-			if c.IsSet("base") && o.base == "" || c.IsSet("range") && o.commits == "" {
-				return usage("a revision is missing").hint("see '%s -h'", c.Command.HelpName)
-			}
-			if !knownFormat(o.format) {
-				return usage("--format is one of: %s", strings.Join(reportFormats[:], ", "))
 			}
 			return s.check(ctx, o)
 		}),
 	}
 }
 
-func (s *session) check(ctx context.Context, o checkOptions) error {
-	repo, err := s.needRepository()
-	if err != nil {
-		return err
+// parseCheck reads what is to be checked, and how it is to be said.
+func parseCheck(c *cli.Context) (checkOptions, error) {
+	o := checkOptions{
+		stdin: c.Bool("stdin"), staged: c.Bool("staged"), history: c.Bool("history"), base: c.String("base"), commits: c.String("range"),
+		format: c.String("format"), output: c.String("output"),
+		baseline: c.String("baseline"), writeBaseline: c.String("write-baseline"), strict: c.Bool("strict"),
 	}
-	var ignored map[string]bool
-	if o.baseline != "" {
-		if ignored, err = readBaseline(s.at(o.baseline)); err != nil {
+	scopes := 0
+	for _, name := range []string{"staged", "base", "range", "history", "stdin"} {
+		if c.IsSet(name) {
+			scopes++
+		}
+	}
+
+	if c.Bool("json") {
+		if c.IsSet("format") && o.format != "json" {
+			return o, usage("--json and --format exclude each other").hint("give one of them")
+		}
+		o.format = "json"
+	}
+
+	switch {
+	case scopes > 1:
+		return o, usage("--staged, --base, --range, --history and --stdin exclude each other").hint("give one of them, or none for the work tree")
+	case c.IsSet("base") && o.base == "" || c.IsSet("range") && o.commits == "":
+		return o, usage("a revision is missing").hint("see '%s -h'", c.Command.HelpName)
+	case !knownFormat(o.format):
+		return o, usage("--format is one of: %s", strings.Join(reportFormats[:], ", "))
+	}
+	return o, nil
+}
+
+func (s *session) check(ctx context.Context, o checkOptions) error {
+	var repo gitutil.Repository
+	var err error
+	if !o.stdin {
+		if repo, err = s.needRepository(); err != nil {
 			return err
 		}
 	}
-	progress := s.progress()
-	report, stopped := s.judge(ctx, repo, o, progress.tell)
-	progress.clear()
+	ignored, err := s.baselineOf(ctx, repo, o)
+	if err != nil {
+		return err
+	}
+	var report *judge.Report
+	var stopped error
+	if o.stdin {
+		report, stopped = s.judgeText()
+	} else {
+		progress := s.progress()
+		report, stopped = s.judge(ctx, repo, o, progress.tell)
+		progress.clear()
+	}
 	if report == nil {
 		return s.explainScope(stopped)
 	}
 	if o.writeBaseline != "" && stopped == nil {
-		if err := s.writeBaseline(s.at(o.writeBaseline), report.Findings); err != nil {
+		if err := s.writeBaseline(ctx, s.at(o.writeBaseline), report.Findings); err != nil {
 			return err
 		}
 		s.summary(report)
@@ -104,15 +130,22 @@ func (s *session) check(ctx context.Context, o checkOptions) error {
 	}
 	kept := report.Findings[:0]
 	for _, f := range report.Findings {
-		if !ignored[f.Fingerprint] {
-			kept = append(kept, f)
+		if ignored[f.Fingerprint] && f.Rule.MayBeSilenced() {
+			f.Silenced = scan.ByBaseline
+			report.Silenced = append(report.Silenced, f)
+			continue
 		}
+		kept = append(kept, f)
 	}
 	report.Findings = kept
-	if err := s.writeReport(report, o); err != nil {
+	if err := s.writeReport(ctx, report, o); err != nil {
 		return err
 	}
 	s.summary(report)
+	if o.format == "text" {
+		s.sayRules(report.Findings)
+	}
+	s.hintCommitted(ctx, repo, report, o)
 	if stopped != nil {
 		return s.explainScope(stopped)
 	}
@@ -126,7 +159,7 @@ func (s *session) check(ctx context.Context, o checkOptions) error {
 func (s *session) needRepository() (gitutil.Repository, error) {
 	if s.dir != "" {
 		if _, err := os.Stat(s.start()); err != nil {
-			return nil, usage("cannot open folder '%s': %s", s.dir, (&formation.FileError{Err: err}).Cause()).hint("name a folder of the repository with -C DIR")
+			return nil, usage("cannot open folder '%s': %s", s.dir, safefile.Cause(err)).hint("name a folder of the repository with -C DIR")
 		}
 	}
 	repo, err := s.repository()
@@ -136,19 +169,35 @@ func (s *session) needRepository() (gitutil.Repository, error) {
 	return repo, err
 }
 
+// needGit is needRepository for commands that change what git alone can change.
+func (s *session) needGit() (gitutil.Writer, error) {
+	repo, err := s.needRepository()
+	if err != nil {
+		return nil, err
+	}
+	return gitutil.Writing(repo)
+}
+
 // judge looks at what the options ask for. An error that came after something
 // was seen is returned beside the report of that.
-func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOptions, progress func(files, commits int)) (*hooks.Report, error) {
+func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOptions, progress func(files, commits int)) (*judge.Report, error) {
 	plain := !o.staged && !o.history && o.base == "" && o.commits == ""
-	j := &hooks.Judge{Repo: repo, Progress: progress, Now: s.Now, Basis: hooks.BasisBeside(s.reopen, func(repo gitutil.Repository) (*hooks.Basis, error) {
-		switch {
-		case repo.Layout().Top == "":
-			return hooks.BasisOf(ctx, repo, hooks.Tree(repo, "HEAD"))
-		case plain:
-			return hooks.BasisOnDisk(repo)
+	base, err := o.judgedBy()
+	if err != nil {
+		return nil, err
+	}
+	j := &judge.Judge{Repo: repo, Progress: progress, Now: s.Now, Basis: hooks.BasisBeside(s.reopen, func(repo gitutil.Repository) (*judge.Basis, error) {
+		basis, err := basisFor(ctx, repo, base, plain)
+		if err != nil {
+			return nil, err
 		}
-		return hooks.BasisOfIndex(ctx, repo)
+		return basis, basis.Everywhere(ctx, repo)
 	})}
+	defer func() {
+		if basis, err := j.Basis(); err == nil {
+			s.warnLocked(basis.Locked)
+		}
+	}()
 	defer func() {
 		if j.Undated {
 			s.warn("this clone is shallow: whether some values are due could not be judged [value-due]")
@@ -157,7 +206,8 @@ func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOpt
 	}()
 	switch {
 	case o.staged:
-		return j.Staged(ctx, gitutil.StagedOptions{})
+		report, err := j.Staged(ctx)
+		return s.withOpenMerges(ctx, repo, j, report, err)
 	case o.history:
 		return j.History(ctx)
 	case o.commits != "":
@@ -165,23 +215,98 @@ func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOpt
 		if err != nil {
 			return nil, err
 		}
-		return j.Range(ctx, r)
+		for _, rev := range append(r.Include, r.Exclude...) {
+			if err := repo.Unambiguous(ctx, rev); err != nil {
+				return nil, err
+			}
+		}
+		report, err := j.Range(ctx, r)
+		s.warnEmpty(report, err, o.commits)
+		return report, err
 	case o.base != "":
-		return s.judgeBase(ctx, repo, j, o.base)
+		report, err := s.judgeBase(ctx, repo, j, o.base)
+		s.warnEmpty(report, err, o.base+"..HEAD")
+		return report, err
 	}
 	if repo.Layout().Top == "" {
 		return nil, usage("a bare repository has no work tree to check").hint("check its commits with --history or --range A..B")
 	}
-	return s.judgeWorkTree(ctx, repo, j)
+	report, err := s.judgeWorkTree(ctx, repo, j)
+	return s.withOpenMerges(ctx, repo, j, report, err)
 }
 
-func (s *session) judgeBase(ctx context.Context, repo gitutil.Repository, j *hooks.Judge, base string) (*hooks.Report, error) {
+// withOpenMerges adds what merges left to be settled, which a commit would stop at:
+// also one that 'git rebase --continue' took into a commit, for which git runs no hook.
+func (s *session) withOpenMerges(ctx context.Context, repo gitutil.Repository, j *judge.Judge, report *judge.Report, err error) (*judge.Report, error) {
+	if err != nil || repo.Layout().Top == "" {
+		return report, err
+	}
+	open, err := merge.Open(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	lost, err := merge.LostIn(ctx, repo, "HEAD")
+	if unborn := (*gitutil.RevisionError)(nil); err != nil && !errors.As(err, &unborn) {
+		return nil, err
+	}
+	basis, err := j.Basis()
+	if err != nil {
+		return nil, err
+	}
+	report.Add(basis, append(open, lost...))
+	return report, nil
+}
+
+func basisFor(ctx context.Context, repo gitutil.Repository, base string, plain bool) (*judge.Basis, error) {
+	switch {
+	case base != "":
+		return judge.BasisOfChange(ctx, repo, base)
+	case repo.Layout().Top == "":
+		return judge.BasisOf(ctx, repo, judge.Tree(repo, "HEAD"))
+	case plain:
+		return judge.BasisOnDisk(ctx, repo)
+	}
+	return judge.BasisOfIndex(ctx, repo)
+}
+
+// warnLocked says whose values were not looked for.
+func (s *session) warnLocked(dirs []string) {
+	if len(dirs) > 0 {
+		s.warn("no key here opens the vault of %s, so its values were not looked for", list(dirs))
+	}
+}
+
+// judgedBy is the revision whose settings and baseline count, which a change that
+// is checked cannot choose; "" where the check is of no change to another one.
+func (o checkOptions) judgedBy() (string, error) {
+	if o.commits == "" {
+		return o.base, nil
+	}
+	r, err := gitutil.ParseRange(o.commits)
+	if err != nil {
+		return "", err
+	}
+	return r.Exclude[0], nil
+}
+
+// warnEmpty tells a change in which nothing was looked at from one in which
+// nothing was found.
+func (s *session) warnEmpty(report *judge.Report, err error, span string) {
+	if err == nil && report.Commits == 0 {
+		s.warn("there is no commit in %s: nothing of a change was checked", span)
+	}
+}
+
+func (s *session) judgeBase(ctx context.Context, repo gitutil.Repository, j *judge.Judge, base string) (*judge.Report, error) {
+	if err := repo.Unambiguous(ctx, base); err != nil {
+		return nil, err
+	}
 	fork, ok, err := repo.MergeBase(ctx, base, "HEAD")
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		if shallow, err := repo.Shallow(ctx); err != nil || shallow {
+		if len(repo.Layout().ShallowCommits()) > 0 {
 			return nil, errors.Join(err, &gitutil.ShallowError{Question: "where the work left '" + base + "'"})
 		}
 		fork = base // two histories that never met: everything that base has not
@@ -190,57 +315,61 @@ func (s *session) judgeBase(ctx context.Context, repo gitutil.Repository, j *hoo
 	if err != nil {
 		return report, err
 	}
-	head := hooks.Tree(repo, "HEAD")
-	basis, err := hooks.BasisOf(ctx, repo, head)
+	basis, err := j.Basis()
 	if err != nil {
 		return nil, err
 	}
-	snapshots, err := hooks.Snapshots(ctx, repo, head, basis.Dirs, basis.Dirs)
+	sharing, err := judge.Sharing(ctx, repo, base, fork, "HEAD")
+	if err != nil {
+		return nil, err
+	}
+	report.Add(basis, sharing)
+	head := judge.Tree(repo, "HEAD")
+	dirs, err := judge.FormationsAt(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	older, err := judge.Older(ctx, repo, fork, dirs)
+	if err != nil {
+		return nil, err
+	}
+	report.Add(basis, older)
+	lacking, filters, err := judge.LackingIn(ctx, head, dirs)
+	if err != nil {
+		return nil, err
+	}
+	report.Add(basis, judge.GitFiles(lacking))
+	report.Add(basis, judge.Filters(filters))
+	sharedHere, err := judge.SharedIn(ctx, head, dirs)
+	if err != nil {
+		return nil, err
+	}
+	step, err := judge.OutOfStep(ctx, repo, s.keys(), "HEAD", sharedHere)
+	if err != nil {
+		return nil, err
+	}
+	report.Add(basis, step)
+	snapshots, err := judge.Snapshots(ctx, repo, s.keys(), head, dirs, dirs)
 	if err != nil {
 		return nil, err
 	}
 	return j.WithState(ctx, report, snapshots)
 }
 
-func (s *session) judgeWorkTree(ctx context.Context, repo gitutil.Repository, j *hooks.Judge) (*hooks.Report, error) {
-	report, err := j.WorkTree(ctx)
-	if err != nil {
-		return report, err
-	}
-	basis, err := j.Basis()
-	if err != nil {
-		return nil, err
-	}
-	formations, err := hooks.Formations(repo.Layout(), basis.Dirs)
-	if err != nil {
-		return nil, err
-	}
-	var files []string
-	for _, f := range formations {
-		files = append(files, f.Path(f.File))
-	}
-	out, err := repo.Ignored(ctx, files)
-	if err != nil {
-		return nil, err
-	}
-	var snapshots []*hooks.Snapshot
-	for i, f := range formations {
-		if out[i] {
-			continue // git does not know it
-		}
-		if err := s.sweep(f); err != nil {
-			return nil, err
-		}
-		snapshot, err := hooks.OnDisk(repo.Layout(), f)
+func (s *session) judgeWorkTree(ctx context.Context, repo gitutil.Repository, j *judge.Judge) (*judge.Report, error) {
+	return j.WorkTreeWithState(ctx, func() ([]*formation.Formation, error) {
+		basis, err := j.Basis()
 		if err != nil {
 			return nil, err
 		}
-		if snapshot.Err != nil {
-			s.warn("cannot open the vault of %s, so its values are not looked for: %v", s.showFolder(f.Dir), snapshot.Err)
+		formations, err := judge.Formations(repo.Layout(), s.keys(), basis.Dirs)
+		for _, f := range formations {
+			if err := s.sweep(f); err != nil {
+				return nil, err
+			}
 		}
-		snapshots = append(snapshots, snapshot)
-	}
-	return j.WithState(ctx, report, snapshots)
+		return formations, err
+	})
 }
 
 // reopen opens the repository once more, for a question beside another.
@@ -252,17 +381,23 @@ func (s *session) reopen() (gitutil.Repository, error) {
 func (s *session) explainScope(err error) error {
 	var rev *gitutil.RevisionError
 	if errors.As(err, &rev) {
-		if layout, ok := s.where(); ok && isShallow(layout) {
+		if layout, ok := s.where(); ok && len(layout.ShallowCommits()) > 0 {
 			return failed(err, "unknown revision '%s' in a shallow clone", rev.Rev).
 				hint("fetch the whole history: 'fetch-depth: 0' in GitHub Actions, GIT_DEPTH: 0 in GitLab CI, 'git fetch --unshallow' by hand")
 		}
 		return usage("unknown revision '%s'", rev.Rev).hint("see what there is with 'git branch -a'; in CI, fetch the branch first")
 	}
+	var ambiguous *gitutil.AmbiguousError
+	if errors.As(err, &ambiguous) {
+		name, _, _ := strings.Cut(strings.ReplaceAll(ambiguous.Rev, "^", "~"), "~")
+		return failed(err, "the name '%s' is ambiguous: git knows more than one thing by it", name).
+			hint("write the whole name, as in refs/remotes/origin/main; 'git show-ref %s' lists what there is", s.shell().Escape(name))
+	}
 	var settings *formation.SettingsError
 	if errors.As(err, &settings) {
 		return usage("cannot use %s: %s", formation.SettingsFile, settings.Reason).hint("mend it: until then nothing is silenced and nothing is checked")
 	}
-	var config *hooks.ConfigError
+	var config *judge.ConfigError
 	if errors.As(err, &config) {
 		return s.explainConfig(config)
 	}
@@ -280,17 +415,12 @@ func (s *session) explainScope(err error) error {
 }
 
 // explainConfig says which setting of git's cannot be used.
-func (s *session) explainConfig(config *hooks.ConfigError) *Error {
+func (s *session) explainConfig(config *judge.ConfigError) *Error {
 	return usage("git config %s: %v", config.Key, config.Err).hint("set it right: 'git config %s 90d'", config.Key)
 }
 
-func isShallow(layout gitutil.Layout) bool {
-	there, err := fileExists(filepath.Join(layout.CommonDir, "shallow"))
-	return err == nil && there
-}
-
 // summary tells a check that saw nothing from one that found nothing.
-func (s *session) summary(report *hooks.Report) {
+func (s *session) summary(report *judge.Report) {
 	s.saySkipped("", report.Skipped)
 	fmt.Fprintf(s.Err, "checked %d files, %d commits\n", report.Files, report.Commits)
 	errors, warnings := 0, 0
@@ -304,9 +434,12 @@ func (s *session) summary(report *hooks.Report) {
 	if errors+warnings > 0 {
 		fmt.Fprintf(s.Err, "found %s, %s\n", plural(errors, "error"), plural(warnings, "warning"))
 	}
+	if silenced := countSilenced(report.Silenced); silenced != "" {
+		fmt.Fprintln(s.Err, silenced)
+	}
 }
 
-func (s *session) saySkipped(before string, skipped []hooks.Skipped) {
+func (s *session) saySkipped(before string, skipped []judge.Skipped) {
 	for i, file := range skipped {
 		if i == 20 {
 			fmt.Fprintf(s.Err, "%sand %d more\n", before, len(skipped)-i)

@@ -137,7 +137,7 @@ func TestBaseline(t *testing.T) {
 func TestAllow(t *testing.T) {
 	isolateProcess(t)
 	line := strings.TrimSuffix(leak, "\n")
-	for _, tt := range []struct {
+	for _, tt := range sample([]struct {
 		name     string
 		path     string
 		content  string
@@ -162,7 +162,7 @@ func TestAllow(t *testing.T) {
 		{name: "case matters", settings: "allow:\n  - path: NOTES.txt\n", found: 1},
 		{name: "a key file by comment", path: ".key", content: "# muxi-secrets:allow\n", found: 1},
 		{name: "a key file by path", path: "fixtures/.key", content: "x", settings: "allow:\n  - path: fixtures/.key\n"},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRepo(t)

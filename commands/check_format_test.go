@@ -261,6 +261,7 @@ func TestFormatGitLab(t *testing.T) {
 
 // No format, scope or message ever holds a value, or a part of one.
 func TestCheckRevealsNothing(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	r := newRepo(t)
 	r.formation("agent", "STORED="+storedMarker)
@@ -274,6 +275,7 @@ func TestCheckRevealsNothing(t *testing.T) {
 	r.stage("agent/.key", key)
 	r.stage("agent/broken.afs", "a: [\n\ttoken: "+strayMarker+"\n")
 	r.save("subject " + storedMarker + " " + prefixMarker)
+	r.git("rm", "-q", "--cached", "agent/.key") // one that git tracks is not read
 	r.mustMuxi("hooks", "install")
 	for _, format := range checkFormats {
 		for _, scope := range [][]string{nil, {"--base", "origin"}, {"--range", "origin..HEAD"}, {"--history"}} {

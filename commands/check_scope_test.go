@@ -165,7 +165,7 @@ func TestCheckExitCodes(t *testing.T) {
 	command.write(".muxi-secrets.yaml", "keyPullCommand: curl https://example.com\n")
 	unknown := newRepo(t)
 	unknown.write(".muxi-secrets.yaml", "alow: []\n")
-	for _, tt := range []struct {
+	for _, tt := range sample([]struct {
 		name string
 		r    *repo
 		args []string
@@ -203,7 +203,7 @@ func TestCheckExitCodes(t *testing.T) {
 		{"a command", command, nil, 2, "git config"},
 		{"no baseline", r, []string{"--baseline", "nowhere.json"}, 3, "nowhere.json"},
 		{"no place for the output", r, []string{"--output", "no/such/folder/out"}, 3, ""},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			res := (&repo{TB: t, dir: tt.r.dir}).muxi(append([]string{"check"}, tt.args...)...)
@@ -231,7 +231,7 @@ func TestCheckClonesThatLackHistory(t *testing.T) {
 	full.save("now")
 	full.git("config", "uploadpack.allowFilter", "true")
 	url := "file://" + full.dir
-	for _, tt := range []struct {
+	for _, tt := range sample([]struct {
 		name  string
 		clone []string
 		more  func(r *repo)
@@ -255,7 +255,7 @@ func TestCheckClonesThatLackHistory(t *testing.T) {
 		{"partial, without trees", []string{"--filter=tree:0"}, nil, []string{"--history"}, 3, "partial clone"},
 		{"partial, base", []string{"--filter=blob:none"}, nil, []string{"--base", "HEAD~3"}, 3, "partial clone"},
 		{"partial, base at hand", []string{"--filter=blob:none"}, nil, []string{"--base", "HEAD~1"}, 0, ""},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRepo(t)
 			r.git(append(append([]string{"clone", "-q"}, tt.clone...), url, "../clone")...)

@@ -44,9 +44,15 @@ func (e *Env) watch(args []string) (out *stickyWriter) {
 	if e.ErrIsTerminal && !e.plainTerminal() {
 		live.to = e.Err
 	}
-	out = &stickyWriter{Writer: e.Out, colours: colours && e.OutIsTerminal, live: live}
+	width := func(terminal bool) int {
+		if terminal && e.Columns != nil {
+			return e.Columns() // 0 where that is not known: nothing is folded then
+		}
+		return 0
+	}
+	out = &stickyWriter{Writer: e.Out, colours: colours && e.OutIsTerminal, live: live, width: width(e.OutIsTerminal)}
 	e.Out = out
-	e.Err = &stickyWriter{Writer: e.Err, colours: colours && e.ErrIsTerminal, live: live}
+	e.Err = &stickyWriter{Writer: e.Err, colours: colours && e.ErrIsTerminal, live: live, width: width(e.ErrIsTerminal)}
 	return out
 }
 

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 func TestColoursWhere(t *testing.T) {
@@ -158,16 +158,7 @@ func TestTextWidth(t *testing.T) {
 // TestTextWidthIsUnicodes compares every character with Python's copy of the
 // Unicode database, as far as both know it.
 func TestTextWidthIsUnicodes(t *testing.T) {
-	python, err := exec.LookPath("/usr/bin/python3")
-	if err != nil {
-		python, err = exec.LookPath("python3")
-	}
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("python3 is not there")
-		}
-		t.Skip("python3 is not there")
-	}
+	python := needs.Program(t, "/usr/bin/python3", "python3")
 	out, err := exec.Command(python, "-c", `import unicodedata as u
 def width(c):
     if u.category(c) in ("Cn", "Cs", "Co", "Cc"): return "?"

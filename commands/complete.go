@@ -34,7 +34,7 @@ the one that is being typed. ':files' and ':folders' leave it to the shell. It
 needs no key, and says nothing about errors.`,
 		Hidden: true,
 		Action: func(c *cli.Context) error {
-			s := &session{Env: r.env, doing: "complete"}
+			s := &session{Env: r.env, ctx: c.Context, doing: "complete"}
 			for _, word := range s.complete(c.Context, r.app(), c.Args().Slice()) {
 				if line := word.line(); line != "" {
 					if _, err := r.env.Out.Write([]byte(line)); err != nil {
@@ -42,6 +42,7 @@ needs no key, and says nothing about errors.`,
 					}
 				}
 			}
+
 			return nil
 		},
 	}
@@ -63,7 +64,7 @@ func (c candidate) line() string {
 
 // typed is a command line as far as it has been typed.
 type typed struct {
-	path      []string // "share", "remove"
+	usage     string // the usage line of the command
 	flags     []cli.Flag
 	commands  []*cli.Command // that may come next
 	arguments []string
@@ -98,20 +99,24 @@ func parse(app *cli.App, words []string) *typed {
 					t.pending = flag
 					return t
 				}
+
 				value = words[i]
 			}
+
 			if flag.Names()[0] == "formation" {
 				t.dir = value
 			}
 		default:
 			if command := commandNamed(t.commands, word); command != nil && len(t.arguments) == 0 {
-				t.path = append(t.path, command.Name)
+				t.usage = command.UsageText
 				t.flags, t.commands = command.Flags, command.Subcommands
 				continue
 			}
+
 			t.arguments = append(t.arguments, word)
 		}
 	}
+
 	return t
 }
 
@@ -129,11 +134,12 @@ func (s *session) complete(ctx context.Context, app *cli.App, words []string) []
 	if len(words) == 0 {
 		words = []string{""}
 	}
+
 	last := words[len(words)-1]
 	t := parse(app, words[:len(words)-1])
 	s.dir = s.home(t.dir)
 	if t.pending != nil {
-		return startingWith(last, "", s.completeValue(ctx, t, t.pending.Names()[0], last))
+		return startingWith(last, "", s.completeValue(ctx, t, t.pending, last))
 	}
 	if !t.plain && strings.HasPrefix(last, "-") {
 		name, value, joined := strings.Cut(strings.TrimLeft(last, "-"), "=")
@@ -141,10 +147,11 @@ func (s *session) complete(ctx context.Context, app *cli.App, words []string) []
 			return startingWith(last, "", t.flagWords())
 		}
 		if flag := flagNamed(t.flags, name); flag != nil {
-			return startingWith(value, last[:len(last)-len(value)], s.completeValue(ctx, t, flag.Names()[0], value))
+			return startingWith(value, last[:len(last)-len(value)], s.completeValue(ctx, t, flag, value))
 		}
 		return nil
 	}
+
 	var list []candidate
 	if len(t.commands) > 0 {
 		for _, command := range t.commands {
@@ -152,8 +159,10 @@ func (s *session) complete(ctx context.Context, app *cli.App, words []string) []
 				list = append(list, candidate{command.Name, command.Usage})
 			}
 		}
+
 		return startingWith(last, "", list)
 	}
+
 	list = s.completeArgument(ctx, t)
 	if len(list) == 0 && last == "" && !t.plain {
 		list = t.flagWords() // nothing else can come
@@ -190,71 +199,99 @@ func (t *typed) flagWords() []candidate {
 	return append(list, candidate{"--help", "show help"})
 }
 
-// completeValue lists the values of a flag. What is left out has none that
-// could be listed: a number, a name that is made up.
-func (s *session) completeValue(ctx context.Context, t *typed, flag, last string) []candidate {
-	command := strings.Join(t.path, " ")
-	switch flag {
-	case "formation":
-		return s.formationFolders()
-	case "format", "to":
-		switch command {
-		case "copy":
-			return s.formationFolders()
-		case "key export":
-			return []candidate{{shellFiles, ""}}
-		case "init", "convert":
-			return words("fernet", "age")
-		case "export":
-			return words("dotenv", "json")
-		case "check":
-			return words(reportFormats[:]...)
-		case "diff":
-			return words(diffFormats[:]...)
+// completeValue lists the values of a flag, by the word that stands behind it in
+// the usage line, or in its own description.
+func (s *session) completeValue(ctx context.Context, t *typed, flag cli.Flag, last string) []candidate {
+	_, values := usageWords(t.usage)
+	word := values["--"+flag.Names()[0]]
+	if documented, ok := flag.(cli.DocGenerationFlag); ok && word == "" {
+		_, rest, _ := strings.Cut(documented.GetUsage(), "`")
+		word, _, _ = strings.Cut(rest, "`")
+	}
+	if word == "WHO" {
+		return nil // somebody new
+	}
+	return s.alternatives(ctx, t, word, last)
+}
+
+// completeArgument lists what the next argument of a command may be, by its
+// usage line.
+func (s *session) completeArgument(ctx context.Context, t *typed) []candidate {
+	arguments, _ := usageWords(t.usage)
+	nth := len(t.arguments)
+	if last := len(arguments) - 1; nth > last && last >= 0 && strings.HasSuffix(arguments[last], "...") {
+		nth = last
+	}
+	if nth >= len(arguments) {
+		return nil
+	}
+	return s.alternatives(ctx, t, arguments[nth], "")
+}
+
+// usageWords returns the arguments that a usage line names, in order (NAME,
+// FILE|-, WHO..., bash|zsh|fish), and the words behind flags.
+func usageWords(usage string) (arguments []string, values map[string]string) {
+	values = map[string]string{}
+	flag, or := "", false
+	for _, field := range strings.Fields(usage) {
+		word := strings.Trim(field, "[]")
+		switch {
+		case word == "|":
+			flag, or = "", true
+			continue
+		case strings.HasSuffix(field, "]") && strings.HasPrefix(word, "--"):
+		case strings.HasPrefix(word, "-") && word != "-":
+			flag = word
+		case flag != "":
+			values[flag], flag = strings.TrimRight(word, "]."), ""
+		case or && len(arguments) > 0:
+			arguments[len(arguments)-1] += "|" + word
+		default:
+			arguments = append(arguments, word)
 		}
-	case "base":
+		or = false
+	}
+	return arguments, values
+}
+
+// alternatives lists what may stand for one of several words of a usage line:
+// those in small letters are spelled out.
+func (s *session) alternatives(ctx context.Context, t *typed, word, last string) []candidate {
+	var spelled []string
+	for _, word := range strings.Split(strings.TrimSuffix(word, "..."), "|") {
+		if list := s.placeholder(ctx, t, word, last); len(list) > 0 {
+			return list
+		}
+		if word != "-" && word == strings.ToLower(word) {
+			spelled = append(spelled, word)
+		}
+	}
+	return words(spelled...)
+}
+
+// placeholder lists what may stand for a word in capitals of a usage line. What
+// is left out has nothing that could be listed: a number, a name that is made up.
+func (s *session) placeholder(ctx context.Context, t *typed, word, last string) []candidate {
+	switch word {
+	case "NAME", "OLD":
+		return s.secretNames()
+	case "WHO":
+		return s.peopleNames(t.arguments)
+	case "FILE", "RECIPIENT":
+		return words(shellFiles)
+	case "FOLDER":
+		return words(shellFolders)
+	case "DIR":
+		return s.formationFolders()
+	case "REF", "REV":
 		return s.revisions(ctx, "")
-	case "range":
+	case "A..B":
 		if from, _, ok := strings.Cut(last, ".."); ok {
 			return s.revisions(ctx, from+"..")
 		}
 		return s.revisions(ctx, "")
-	case "output", "baseline", "write-baseline", "from-file", "identity":
-		return []candidate{{shellFiles, ""}}
-	case "prefix":
-		return []candidate{{shellFolders, ""}}
-	}
-	return nil
-}
-
-// completeArgument lists what the next argument of a command may be.
-func (s *session) completeArgument(ctx context.Context, t *typed) []candidate {
-	nth := len(t.arguments)
-	switch strings.Join(t.path, " ") {
-	case "add", "get", "delete", "rename", "log", "copy", "resolve":
-		if nth == 0 {
-			return s.secretNames()
-		}
-	case "import", "render", "key import":
-		if nth == 0 {
-			return []candidate{{shellFiles, ""}}
-		}
-	case "share add":
-		return []candidate{{shellFiles, ""}}
-	case "share remove":
-		return s.peopleNames(t.arguments)
-	case "diff":
-		if nth < 2 && !t.used["base"] {
-			return s.revisions(ctx, "")
-		}
-	case "completion":
-		if nth == 0 {
-			return words(shells()...)
-		}
-	case "man":
-		if nth == 0 {
-			return pageTopics()
-		}
+	case "COMMAND":
+		return pageTopics()
 	}
 	return nil
 }
@@ -282,7 +319,7 @@ func (s *session) onlyFormation() *formation.Formation {
 	default:
 		return nil
 	}
-	if found := formation.Below(root); len(found) == 1 {
+	if found := s.formationsBelow(root); len(found) == 1 {
 		return found[0]
 	}
 	return nil
@@ -348,7 +385,7 @@ func (s *session) formationFolders() []candidate {
 	here.dir = "" // a folder that is typed is not below another one
 	list := []candidate{}
 	if layout, ok := here.where(); ok && layout.Top != "" {
-		for _, f := range formation.Below(layout.Top) {
+		for _, f := range here.formationsBelow(layout.Top) {
 			list = append(list, candidate{here.show(f.Dir), "formation"})
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 // withCandidates is a repository that has something of each kind to complete:
@@ -144,7 +145,7 @@ func TestCompleteSaysNothingElse(t *testing.T) {
 	b.write(".muxi-secrets.yaml", "]")
 	must(t, os.Remove(b.path("secrets")))
 	must(t, os.Mkdir(b.path("secrets"), 0o755))
-	for _, words := range []string{"get ", "share remove ", "-C / get ", "-C \x00 get ", "-C", "--", "", "diff ", "check --range ..", "-C formation.afs get "} {
+	for _, words := range []string{"get ", "share remove ", "-C " + t.TempDir() + " get ", "-C \x00 get ", "-C", "--", "", "diff ", "check --range ..", "-C formation.afs get "} {
 		if r := b.call(run{}, append([]string{"complete", "--"}, strings.Split(words, " ")...)...); r.code != 0 || r.err != "" {
 			t.Errorf("%q: exit %d, says %q", words, r.code, r.err)
 		}
@@ -159,7 +160,7 @@ func TestCompleteSaysNothingElse(t *testing.T) {
 // or stands here as one that has none to list.
 func TestCompleteKnowsEveryFlag(t *testing.T) {
 	b := withCandidates(t)
-	none := []string{"generate", "max-count", "name"}
+	none := []string{"accept", "expect", "generate", "max-count", "name"}
 	for _, d := range commands.Describe() {
 		if len(d.Valued) == 0 || d.Words[0] == "complete" {
 			continue
@@ -201,14 +202,11 @@ func startShell(t *testing.T, b *sandbox, files map[string]string, env []string,
 	cmd.Dir = b.dir
 	cmd.Env = append(os.Environ(), append([]string{
 		"HOME=" + home, "ZDOTDIR=" + home, "XDG_CONFIG_HOME=" + filepath.Join(home, ".config"), "XDG_DATA_HOME=" + filepath.Join(home, ".local", "share"),
-		"TERM=xterm", "PWD=" + b.dir, "LANG=C.UTF-8", "LC_ALL=C.UTF-8",
+		"TERM=xterm", "PWD=" + b.dir, "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "XDG_RUNTIME_DIR=" + home,
 	}, env...)...)
 	master, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 40, Cols: 200})
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no pseudo-terminals: %v", err)
-		}
-		t.Skipf("no pseudo-terminals: %v", err)
+		needs.Missing(t, "no pseudo-terminals: %v", err)
 	}
 	s := &shell{T: t, master: master}
 	ended := make(chan struct{})
@@ -269,17 +267,11 @@ func (s *shell) completes(line, last string) {
 // comes in.
 func needShell(t *testing.T, name string, files ...string) {
 	t.Helper()
-	_, err := exec.LookPath(name)
+	needs.Program(t, name)
 	for _, file := range files {
-		if err == nil {
-			_, err = os.Stat(file)
+		if _, err := os.Stat(file); err != nil {
+			needs.Missing(t, "%s is needed: %v", name, err)
 		}
-	}
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("%s is needed: %v", name, err)
-		}
-		t.Skipf("%s is needed: %v", name, err)
 	}
 }
 
@@ -307,6 +299,32 @@ func completionScript(t *testing.T, b *sandbox, shell string) string {
 	return b.do("", "completion", shell).out
 }
 
+// installedCompletion is what completion --install writes into a home, and the
+// start file of the shell, beside others.
+func installedCompletion(t *testing.T, b *sandbox, shell, home string, files map[string]string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for path, content := range files {
+		all[path] = content
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(home, path)), 0o755))
+		must(t, os.WriteFile(filepath.Join(home, path), []byte(content), 0o644))
+	}
+	env := []string{"HOME=" + home, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=", "ZDOTDIR=", "BASH_COMPLETION_USER_DIR="}
+	if r := b.spawn(run{env: env}, "completion", shell, "--install"); r.code != 0 {
+		t.Fatalf("exit %d\n%s", r.code, r.err)
+	}
+	must(t, filepath.WalkDir(home, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		rel, _ := filepath.Rel(home, path)
+		all[rel] = strings.ReplaceAll(string(content), home, "~")
+		return err
+	}))
+	return all
+}
+
 const (
 	bashCompletion    = "/usr/share/bash-completion/bash_completion"
 	bashGitCompletion = "/usr/share/bash-completion/completions/git"
@@ -324,12 +342,14 @@ func TestCompletionInBash(t *testing.T) {
 		"read at the start": {
 			"rc": "PS1='ready> '\n. " + bashCompletion + "\n. ~/script\n", "script": script,
 		},
+		"installed": installedCompletion(t, b, "bash", t.TempDir(), map[string]string{"rc": "PS1='ready> '\n. " + bashCompletion + "\n"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startShell(t, b, files, nil, "bash", "--noprofile", "--rcfile", "~/rc", "-i")
 			s.inEveryShell()
 			s.completes("git -C other muxi-secrets get OT", "OTHER_TOKEN")
 			s.completes("git muxi-secrets get not", "not") // no file's name where none is meant
+			s.completes("git muxi-s", "muxi-secrets")
 		})
 	}
 }
@@ -346,11 +366,15 @@ func TestCompletionInZsh(t *testing.T) {
 		"read at the start": {
 			".zshrc": "PS1='ready> '\nautoload -U compinit; compinit -u -D\n. ~/script\n", "script": script,
 		},
+		"installed": installedCompletion(t, b, "zsh", t.TempDir(), map[string]string{".zshrc": "PS1='ready> '\nautoload -U compinit; compinit -u -D\n"}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startShell(t, b, files, nil, "zsh", "-i")
 			s.inEveryShell()
 			s.completes("git -C other muxi-secrets get OT", "OTHER_TOKEN")
+			if name != "read at the start" { // by its name, in $fpath
+				s.completes("git muxi-s", "muxi-secrets")
+			}
 		})
 	}
 }
@@ -368,9 +392,12 @@ func TestCompletionInFish(t *testing.T) {
 		"read at the start": {
 			".config/fish/config.fish": prompt + script,
 		},
+		"installed": installedCompletion(t, b, "fish", t.TempDir(), map[string]string{".config/fish/config.fish": prompt}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			startShell(t, b, files, nil, "fish", "--private", "-i").inEveryShell()
+			s := startShell(t, b, files, nil, "fish", "--private", "-i")
+			s.inEveryShell()
+			s.completes("git muxi-s", "muxi-secrets")
 		})
 	}
 }

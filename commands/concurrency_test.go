@@ -3,7 +3,6 @@
 package commands_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -70,6 +69,7 @@ func (b *sandbox) hasExactly(want map[string]string) {
 }
 
 func TestFiftyAddFiftyNames(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	for _, repository := range []bool{true, false} {
 		t.Run(fmt.Sprintf("repository %v", repository), func(t *testing.T) {
@@ -191,8 +191,8 @@ func TestLockIsWaitedForAndNamesItsHolder(t *testing.T) {
 
 	start := time.Now()
 	r := b.spawn(run{env: []string{"GIT_MUXI_SECRETS_LOCK_TIMEOUT=200ms"}}, "delete", "--force", "OPENAI_API_KEY")
-	if waited := time.Since(start); r.code != 3 || waited < 200*time.Millisecond || waited > 3*time.Second {
-		t.Errorf("exit %d after %v, want 3 after 200ms", r.code, waited)
+	if waited := time.Since(start); r.code != 3 || waited < 200*time.Millisecond || len(b.leftovers()) == 0 {
+		t.Errorf("exit %d after %v, want 3 after 200ms, and the holder still at it", r.code, waited)
 	}
 	if !strings.Contains(r.err, "process "+strconv.Itoa(holder.Process.Pid)) || !strings.Contains(r.err, "'add'") || !strings.Contains(r.err, "hint: ") {
 		t.Errorf("the message does not name the holder, what it does, and the way out:\n%s", r.err)
@@ -201,14 +201,12 @@ func TestLockIsWaitedForAndNamesItsHolder(t *testing.T) {
 		t.Errorf("a limit that is no duration: exit %d, want 2", r.code)
 	}
 	// Who only reads does not wait, and sees what there is.
-	start = time.Now()
-	if r := b.spawn(run{}, "get", "OPENAI_API_KEY"); r.code != 0 || r.out != "old" || time.Since(start) > 3*time.Second {
-		t.Errorf("get beside a writer: exit %d after %v", r.code, time.Since(start))
+	if r := b.spawn(run{}, "get", "OPENAI_API_KEY"); r.code != 0 || r.out != "old" || len(b.leftovers()) == 0 {
+		t.Errorf("get beside a writer: exit %d", r.code)
 	}
 	// Who waits can be interrupted.
-	waiting := b.process(run{stdin: "x"}, "add", "OTHER", "--stdin")
-	must(t, waiting.Start())
-	time.Sleep(300 * time.Millisecond)
+	waiting := b.startTo(0, run{stdin: "x"}, "add", "OTHER", "--stdin")
+	time.Sleep(100 * time.Millisecond) // it waits by now, as a rule; before that it ends no other way
 	must(t, waiting.Process.Signal(syscall.SIGINT))
 	if waiting.Wait(); waiting.ProcessState.ExitCode() != 130 {
 		t.Errorf("interrupted while it waited: %v, want exit 130", waiting.ProcessState)
@@ -227,6 +225,7 @@ func TestLockIsWaitedForAndNamesItsHolder(t *testing.T) {
 // TestInterruptedWhileReading: nothing comes on standard input, and Ctrl-C
 // ends the wait.
 func TestInterruptedWhileReading(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("old", "add", "OPENAI_API_KEY", "--stdin")
@@ -242,19 +241,14 @@ func TestInterruptedWhileReading(t *testing.T) {
 				must(t, err)
 				defer r.Close()
 				defer w.Close()
-				cmd := b.process(run{}, args...)
-				cmd.Stdin = r
-				var errs bytes.Buffer
-				cmd.Stderr = &errs
-				must(t, cmd.Start())
-				time.Sleep(200 * time.Millisecond)
+				cmd := b.startTo(0, run{input: r}, args...)
+				time.Sleep(50 * time.Millisecond) // it reads by now, as a rule; before that it ends no other way
 				cmd.Process.Signal(sig)
-				late := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
+				stuck := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+				defer stuck.Stop()
 				cmd.Wait()
-				if !late.Stop() {
-					t.Error("it did not end within 5 seconds")
-				} else if code := cmd.ProcessState.ExitCode(); code != 130 {
-					t.Errorf("%v, want exit 130\n%s", cmd.ProcessState, errs.String())
+				if code := cmd.ProcessState.ExitCode(); code != 130 {
+					t.Errorf("%v, want exit 130", cmd.ProcessState)
 				}
 				if differ := differing(before, b.tree()); len(differ) > 0 {
 					t.Errorf("%v changed", differ)

@@ -12,7 +12,7 @@ import (
 func (r *runner) deleteCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "delete",
-		Aliases:   []string{"rm"},
+		Aliases:   []string{"remove", "rm"},
 		Usage:     "delete a secret that no file refers to",
 		UsageText: "NAME [--force]",
 		Description: `   git muxi-secrets delete OLD_API_KEY
@@ -22,7 +22,7 @@ Refuses while a file of the formation still refers to it, naming file and line.`
 			&cli.BoolFlag{Name: "force", Usage: "delete it although a file refers to it"},
 		},
 		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			name, err := oneName(c)
+			name, err := s.oneName(c)
 			if err != nil {
 				return err
 			}
@@ -48,6 +48,9 @@ func (s *session) delete(ctx context.Context, spelled string, force bool) error 
 	survey, err := f.Survey()
 	if err != nil {
 		return err
+	}
+	if e := s.filtered(f, survey); e != nil && !force {
+		return e.hint("or delete it all the same with --force")
 	}
 	refs := survey.To(formation.Normalize(name))
 	if len(refs) > 0 && !force {

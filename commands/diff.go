@@ -6,17 +6,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/history"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
+	"github.com/urfave/cli/v2"
 )
 
 // diffFormats are the forms that a diff can have.
@@ -33,7 +36,7 @@ func (r *runner) diffCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "diff",
 		Usage:     "show which secrets were added, changed or removed",
-		UsageText: "[REV [REV] | --base REF] [--format FORMAT] [--exit-code] [--all]",
+		UsageText: "[REV [REV] | --base REF] [--format " + strings.Join(diffFormats[:], "|") + "] [--exit-code] [--all]",
 		Description: `   git muxi-secrets diff                        HEAD against the work tree
    git muxi-secrets diff HEAD~3                 an older commit against the work tree
    git muxi-secrets diff v1.0 v2.0              two commits
@@ -79,6 +82,7 @@ type side struct {
 	disk   bool
 	vaults map[string][]byte // sealed, by the formation's folder, from the top, with /
 	keys   map[string][]byte // .key.age, likewise
+	seed   maphash.Seed      // one for both sides
 }
 
 // difference is one formation in the JSON of diff.
@@ -120,11 +124,13 @@ func (s *session) diff(ctx context.Context, o diffOptions) error {
 	if err != nil {
 		return s.explainHistory(err)
 	}
+	from.seed = maphash.MakeSeed()
+	to.seed = from.seed
 	dirs, err := s.diffDirs(ctx, repo, from, to)
 	if err != nil {
 		return s.explainHistory(err)
 	}
-	keys := s.gitKeys(ctx, repo)
+	keys := s.keys()
 	all := []difference{}
 	progress := s.progress()
 	for i, dir := range dirs {
@@ -187,7 +193,7 @@ func (s *session) sides(ctx context.Context, repo gitutil.Repository, o diffOpti
 			return nil, nil, err
 		}
 		if !ok {
-			if shallow, err := repo.Shallow(ctx); err != nil || shallow {
+			if len(repo.Layout().ShallowCommits()) > 0 {
 				return nil, nil, errors.Join(err, &gitutil.ShallowError{Question: "where the work left '" + from.name + "'"})
 			}
 			base = from.commit // two histories that never met
@@ -252,7 +258,7 @@ func (s *session) diffDirs(ctx context.Context, repo gitutil.Repository, from, t
 
 // fromTop is a folder's path from the top of the repository, with /.
 func (s *session) fromTop(layout gitutil.Layout, dir string) string {
-	return hooks.Label(layout.Top, realDir(dir))
+	return judge.Label(layout.Top, paths.Real(dir))
 }
 
 // read reads the vaults of a side: that of one formation, or all.
@@ -293,43 +299,41 @@ func (one *side) readDisk(layout gitutil.Layout, only string, take func(string, 
 	if only != "" {
 		formations = append(formations, &formation.Formation{Dir: filepath.Join(layout.Top, filepath.FromSlash(only))})
 	} else {
-		formations = formation.Below(layout.Top)
+		formations = formation.Below(layout.Top, layout.Elsewhere)
 	}
 	for _, f := range formations {
 		sealed, ok, err := f.ReadSealed()
 		if err != nil {
 			return err
 		}
-		dir := hooks.Label(layout.Top, f.Dir)
+		dir := judge.Label(layout.Top, f.Dir)
 		if ok {
 			take(path.Join(dir, formation.VaultFile), append([]byte{}, sealed...))
 		}
-		if wrapped, err := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); err == nil {
+		if wrapped, err := safefile.Read(f.Path(formation.WrappedKeyFile), maxWrapped); err == nil {
 			take(path.Join(dir, formation.WrappedKeyFile), wrapped)
 		}
 	}
 	return nil
 }
 
-// opened is a side's vault of one formation; nil is the empty one.
-type openedSide struct {
-	vault *formation.Vault
-	key   *crypto.Key
-	err   error
-}
-
-func (one *side) open(keys *hooks.Keys, dir string) openedSide {
+// open opens a side's vault of one formation; without one it holds nothing.
+func (one *side) open(keys *history.Keys, dir string) *history.Version {
 	sealed, ok := one.vaults[dir]
 	if !ok {
-		return openedSide{}
+		return &history.Version{}
 	}
 	vault, key, err := keys.Open(path.Join(dir, formation.VaultFile), sealed, func() []byte { return one.keys[dir] })
-	return openedSide{vault, key, err}
+	v := &history.Version{Key: key, Err: err}
+	if err == nil {
+		v.Sums = vault.Sums(one.seed)
+	}
+	return v
 }
 
 // diffOne compares one formation; nil where neither side has it, or where it
 // only went to another folder.
-func (s *session) diffOne(layout gitutil.Layout, keys *hooks.Keys, dir string, from, to *side) *difference {
+func (s *session) diffOne(layout gitutil.Layout, keys *history.Keys, dir string, from, to *side) *difference {
 	d := &difference{path: dir, Formation: dir, From: from.name, To: to.name, FromCommit: from.commit, ToCommit: to.commit, Readable: true, Changes: []changedSecret{}}
 	if layout.Top != "" {
 		d.Formation = s.name(&formation.Formation{Dir: filepath.Join(layout.Top, filepath.FromSlash(dir))})
@@ -343,17 +347,17 @@ func (s *session) diffOne(layout gitutil.Layout, keys *hooks.Keys, dir string, f
 			at, before = moved, from.open(keys, moved)
 			d.MovedFrom = moved
 		}
-	case was && !is && s.all && movedTo(keys, dir, from, to, before):
+	case was && !is && s.all && movedTo(keys, dir, from, to):
 		return nil // it stands under its new name
 	}
 	same := bytes.Equal(from.vaults[at], to.vaults[dir]) && is == (from.vaults[at] != nil)
-	if after.err != nil || before.err != nil {
-		d.Readable, d.Differs, d.Note = false, !same, whyUnread(after.err, before.err)
+	if after.Err != nil || before.Err != nil {
+		d.Readable, d.Differs, d.Note = false, !same, whyUnread(after.Err, before.Err)
 		return d
 	}
-	d.Changes = changedSecrets(formation.DiffVaults(before.vault, after.vault))
+	d.Changes = changedSecrets(formation.DiffSums(before.Sums, after.Sums))
 	d.Differs = len(d.Changes) > 0
-	d.Rotated = before.key != nil && after.key != nil && before.key.Fingerprint() != after.key.Fingerprint()
+	d.Rotated = before.Key != nil && after.Key != nil && !before.Key.Equal(after.Key)
 	return d
 }
 
@@ -363,7 +367,7 @@ func whyUnread(errs ...error) string {
 		switch reason := crypto.ReasonOf(err); {
 		case err == nil:
 			continue
-		case reason == crypto.NotSealed, reason == crypto.MergeMarkers, reason == crypto.EmptyFile, reason == crypto.Truncated:
+		case reason.IsDamage():
 			return fmt.Sprintf("a %s is no sealed file (%s)", formation.VaultFile, reason)
 		}
 		var content *formation.ContentError
@@ -375,27 +379,18 @@ func whyUnread(errs ...error) string {
 }
 
 // movedFrom finds the folder that a vault had on the other side, among those
-// that are gone: the same bytes, or mostly the same names and values.
-func movedFrom(keys *hooks.Keys, dir string, from, to *side, after openedSide) string {
-	best, most := "", 0.0
-	var gone, named []string
+// that are gone.
+func movedFrom(keys *history.Keys, dir string, from, to *side, after *history.Version) string {
+	var dirs []string
 	for other := range from.vaults {
 		if _, still := to.vaults[other]; !still {
-			gone = append(gone, other)
+			dirs = append(dirs, other)
 		}
 	}
-	slices.Sort(gone)
-	for _, other := range gone {
-		if bytes.Equal(from.vaults[other], to.vaults[dir]) {
-			return other
-		}
-		before := from.open(keys, other)
-		if alike := likeness(before, after); alike >= 0.5 && alike > most {
-			best, most = other, alike
-		}
-		if before.vault != nil && after.vault != nil && hooks.MostlyNamed(before.vault.Names(), after.vault.Names()) {
-			named = append(named, other)
-		}
+	slices.Sort(dirs)
+	var gone []history.Gone
+	for _, other := range dirs {
+		gone = append(gone, history.Gone{Version: from.open(keys, other), Same: bytes.Equal(from.vaults[other], to.vaults[dir])})
 	}
 	appeared := 0
 	for other := range to.vaults {
@@ -403,14 +398,16 @@ func movedFrom(keys *hooks.Keys, dir string, from, to *side, after openedSide) s
 			appeared++
 		}
 	}
-	if best == "" && len(named) == 1 && appeared == 1 {
-		best = named[0] // nothing else can be meant
+
+	i := history.MovedFrom(after, gone, appeared == 1, func(int) bool { return false })
+	if i < 0 {
+		return ""
 	}
-	return best
+	return dirs[i]
 }
 
 // movedTo reports whether a vault that is gone stands in another folder.
-func movedTo(keys *hooks.Keys, dir string, from, to *side, before openedSide) bool {
+func movedTo(keys *history.Keys, dir string, from, to *side) bool {
 	for other := range to.vaults {
 		if _, had := from.vaults[other]; had {
 			continue
@@ -420,26 +417,4 @@ func movedTo(keys *hooks.Keys, dir string, from, to *side, before openedSide) bo
 		}
 	}
 	return false
-}
-
-// likeness is the share of the names that have one value in both.
-func likeness(a, b openedSide) float64 {
-	if a.vault == nil || b.vault == nil {
-		return 0
-	}
-	all := max(a.vault.Len(), b.vault.Len())
-	if all == 0 {
-		return 0
-	}
-	equal := 0
-	differs := map[string]bool{}
-	for _, c := range formation.DiffVaults(a.vault, b.vault) {
-		differs[c.Name] = true
-	}
-	for _, name := range b.vault.Names() {
-		if !differs[name] {
-			equal++
-		}
-	}
-	return float64(equal) / float64(all)
 }

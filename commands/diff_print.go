@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 )
 
@@ -66,7 +67,7 @@ func (s *session) printUnreadable(d difference) {
 		fmt.Fprintf(s.Out, "%s: %s changed, and %s\n", sanitize(d.Formation), formation.VaultFile, d.Note)
 	}
 	if strings.HasSuffix(d.Note, "with the keys here") {
-		s.hint("get the key with '%s unlock' or '%s key import FILE'", program, program)
+		s.hint("get the key with '%s unlock' or '%s key import FILE'", s.again(), s.again())
 	}
 }
 
@@ -157,7 +158,7 @@ func (s *session) writeSummary(text []byte) error {
 		err = errors.Join(err, out.Close())
 	}
 	if err != nil {
-		return failed(err, "cannot write the job's summary: %s", (&formation.FileError{Err: err}).Cause()).hint("GITHUB_STEP_SUMMARY names its file; without it the table is printed")
+		return failed(err, "cannot write the job's summary: %s", safefile.Cause(err)).hint("GITHUB_STEP_SUMMARY names its file; without it the table is printed")
 	}
 	return nil
 }

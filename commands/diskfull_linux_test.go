@@ -12,6 +12,7 @@ import (
 // full: exit 3, the way out, and every file as it was.
 func TestDiskFull(t *testing.T) {
 	isolateProcess(t)
+	t.Setenv("GIT_EDITOR", editorScript(t, `grep -q ^EDITED= "$1" || echo EDITED=x >>"$1"`)) // opened again it leaves what it had
 	disk := t.TempDir()
 	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
 		if os.Getenv("CI") == "true" && os.Getuid() == 0 {
@@ -24,6 +25,7 @@ func TestDiskFull(t *testing.T) {
 	b := newSandbox(t, agentExample, false)
 	b.top, b.dir = disk, filepath.Join(disk, "agent")
 	must(t, os.CopyFS(b.dir, os.DirFS(filepath.Join("..", "testdata", "formations", agentExample))))
+	must(t, os.WriteFile(filepath.Join(b.dir, "agents", "literal.afs"), []byte("token: hunter2-hunter2\n"), 0o644))
 	fill := filepath.Join(disk, "fill")
 	full := func() {
 		t.Helper()
@@ -40,8 +42,10 @@ func TestDiskFull(t *testing.T) {
 		{stdin: "a value", args: []string{"add", "OPENAI_API_KEY", "--stdin"}},
 		{stdin: strings.Repeat("x", 5000), args: []string{"add", "FRESH", "--stdin"}},
 		{args: []string{"rename", "OPENAI_API_KEY", "RENAMED"}},
+		{args: []string{"extract", "--yes"}},
 		{stdin: "NEW=1\nRENAMED=2\n", args: []string{"import", "-", "--overwrite"}},
 		{args: []string{"delete", "NEW"}},
+		{args: []string{"edit"}},
 		{args: []string{"export", "--output", "values.env"}},
 		{args: []string{"init", "--start-over"}},
 	} {

@@ -16,32 +16,38 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 // needDocker skips, naming what is missing; where CI=true that is fatal.
 func needDocker(t *testing.T) {
 	t.Helper()
-	missing := t.Skipf
-	if os.Getenv("CI") == "true" {
-		missing = t.Fatalf
-	}
 	if testing.Short() {
-		missing("docker: it takes minutes, and -short is given")
+		t.Skip("docker: it takes minutes, and -short is given")
 	}
 	if os.Getuid() != 0 {
-		missing("docker: an image is built with debootstrap, which needs root")
+		needs.Missing(t, "docker: an image is built with debootstrap, which needs root")
 	}
 	for _, tool := range []string{"docker", "docker-compose", "debootstrap"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing("%s is not installed", tool)
-		}
+		needs.Program(t, tool)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, "docker", "info").CombinedOutput(); err != nil {
-		missing("docker: no engine answers: %v\n%s", err, out)
+		needs.Missing(t, "docker: no engine answers: %v\n%s", err, out)
 	}
 }
+
+// dockerCache keeps the tree of the image from run to run, as go test keeps what it
+// has built: the tests' own folder for temporary files goes with each.
+var dockerCache = func() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "git-muxi-secrets-docker")
+}()
 
 // dockerized is MUXI's guide on disk: its compose file, and formations/ beside.
 type dockerized struct {
@@ -60,6 +66,9 @@ func newDockerized(t *testing.T, host string) *dockerized {
 	d := &dockerized{&sandbox{TB: t, top: top, dir: top}, host}
 	cmd := exec.Command("/bin/sh", filepath.Join("..", "testdata", "docker", "build.sh"))
 	cmd.Env = d.environ()
+	if dockerCache != "" && os.Getenv("GIT_MUXI_SECRETS_DOCKER_CACHE") == "" {
+		cmd.Env = append(cmd.Env, "GIT_MUXI_SECRETS_DOCKER_CACHE="+dockerCache)
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building the image: %v\n%s", err, out)
 	}
@@ -323,12 +332,7 @@ func TestDockerPredicted(t *testing.T) {
 func TestDockerUserNamespaces(t *testing.T) {
 	needDocker(t)
 	isolateProcess(t)
-	if _, err := exec.LookPath("dockerd"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("dockerd is not installed")
-		}
-		t.Skip("dockerd is not installed")
-	}
+	needs.Program(t, "dockerd")
 	d := newDockerized(t, remappedEngine(t))
 	// The engine has no network.
 	must(t, os.WriteFile(filepath.Join(d.top, "docker-compose.override.yml"), []byte("services:\n  muxi:\n    network_mode: none\n"), 0o644))

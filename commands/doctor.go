@@ -1,18 +1,23 @@
 package commands
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
-	"runtime"
+	"io/fs"
+	"os"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/muxi-ai/git-muxi-secrets/commands/doctor"
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
 func (r *runner) doctorCommand() *cli.Command {
@@ -31,34 +36,10 @@ found stands a command that mends it. It exits 1 when something would fail.`,
 			jsonFlag(),
 			allFlag(),
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 			return s.doctor(ctx, c.Bool("fix"), c.Bool("json"))
 		}),
 	}
-}
-
-// health is what a check came to.
-type health string
-
-const (
-	healthy health = "ok"
-	warns   health = "warn" // bites later, or may not be meant
-	fails   health = "fail" // 'docker compose up', a commit or CI stops at it
-)
-
-// checked is one line of doctor. It holds names and places, never a value.
-type checked struct {
-	Formation string `json:"formation"` // as status has it; "" for what is not about one
-	Check     string `json:"check"`
-	State     health `json:"state"`
-	Message   string `json:"message"`
-	Remedy    string `json:"remedy"` // a command that can be typed in this folder; "" where all is well
-
-	// fix does what the remedy does, where that can do no harm.
-	fix func(context.Context) error
 }
 
 // mended is what --fix did.
@@ -67,188 +48,233 @@ type mended struct {
 	Check     string `json:"check"`
 }
 
-// doctor is one look at everything.
-type doctor struct {
-	s        *session
-	repo     gitutil.Repository // nil outside of a repository, and where git refuses
-	patients []*patient         // every formation there is
-	checks   []checked
-	told     map[string]bool // path:line from the top of what is said elsewhere already
-}
-
-// patient is one formation.
-type patient struct {
-	*formation.Formation
-	name   string
-	label  string // its folder from the top of the repository, with /; "" outside
-	on     string // how this program is called on it
-	chosen bool   // it is asked about; others are only compared with
-	st     *standing
-	err    error // why it does not open
-}
-
 func (s *session) doctor(ctx context.Context, fix, asJSON bool) error {
-	all, chosen, err := s.toDoctor()
+	options, err := s.doctorOptions(ctx)
 	if err != nil {
 		return err
 	}
-	d, err := s.examine(ctx, all, chosen)
+	checks, err := s.examine(ctx, options)
 	if err != nil {
 		return err
 	}
 	done := []mended{}
 	if fix {
-		if done = s.mend(ctx, d); len(done) > 0 {
-			if d, err = s.examine(ctx, all, chosen); err != nil {
+		if done = s.mend(ctx, checks); len(done) > 0 {
+			if checks, err = s.examine(ctx, options); err != nil {
 				return err
 			}
 		}
 	}
+
 	if asJSON {
-		report := map[string]any{"checks": d.checks}
+		report := map[string]any{"checks": checks}
 		if fix {
 			report["fixed"] = done
 		}
 		err = s.printJSON(report)
 	} else {
-		s.printDoctor(d)
+		s.printDoctor(checks, len(options.Formations))
 	}
-	if err == nil && slices.ContainsFunc(d.checks, func(c checked) bool { return c.State == fails }) {
+	if err == nil && slices.ContainsFunc(checks, func(c doctor.Check) bool { return c.State == doctor.Fail }) {
 		return exitCode(exitNo)
 	}
 	return err
 }
 
+// examine looks, and makes what it says fit for a screen.
+func (s *session) examine(ctx context.Context, options doctor.Options) ([]doctor.Check, error) {
+	progress := s.progress()
+	defer progress.clear()
+	options.Looking = func(i, n int) { progress.step("looking", i, n) }
+	options.Walked = func(commits int) { progress.tell(0, commits) }
+	checks, err := doctor.Examine(ctx, options)
+	for i := range checks {
+		checks[i].Message, checks[i].Remedy = sanitize(checks[i].Message), sanitize(checks[i].Remedy)
+	}
+	return checks, err
+}
+
+func (s *session) doctorOptions(ctx context.Context) (doctor.Options, error) {
+	all, asked, err := s.toDoctor()
+	if err != nil {
+		return doctor.Options{}, err
+	}
+	layout, _ := s.where()
+	program, _ := os.Executable()
+	unwrap := s.unwrapAlone(ctx)
+	return doctor.Options{
+		Formations: all, Asked: asked, Layout: layout, Repo: s.repository, Reopen: s.reopen, KeptAt: s.whereKept, Vouched: s.peopleState,
+		Wrapped: func(f *formation.Formation) (*crypto.Key, error) {
+			content, err := safefile.Read(f.Path(formation.WrappedKeyFile), maxWrapped)
+			if err != nil {
+				return nil, err
+			}
+			if content, err = unwrap(content); err != nil {
+				return nil, err
+			}
+			return crypto.ParseKey(content)
+		},
+
+		Getenv: s.Getenv, Now: s.Now, Program: program, Version: buildVersion(),
+
+		Name: s.name, Call: s.callOn, Show: s.show,
+		Mend:    s.mendedBy,
+		Movable: func(f scan.Finding) bool { return s.movable(f) != nil },
+		Away:    s.away,
+		Shell:   s.shell(),
+		Explain: func(err error) string { return s.explain(s.explainScope(err)).Lines[0] },
+	}, nil
+}
+
 // toDoctor finds the formations there are, and those that are asked about: all,
 // or the one that -C names.
-func (s *session) toDoctor() (all []*formation.Formation, chosen map[string]bool, err error) {
+func (s *session) toDoctor() (all []*formation.Formation, asked func(*formation.Formation) bool, err error) {
 	layout, inRepo := s.where()
 	if s.dir != "" && !s.all {
 		one, err := s.formation()
 		if err != nil {
 			return nil, nil, err
 		}
-		chosen = map[string]bool{one.Dir: true}
 		if inRepo && layout.Top != "" {
-			for _, f := range formation.Below(layout.Top) {
-				if realDir(f.Dir) != realDir(one.Dir) {
-					all = append(all, s.found(f))
+			for _, f := range s.formationsBelow(layout.Top) {
+				if paths.Real(f.Dir) != paths.Real(one.Dir) {
+					all = append(all, f)
 				}
 			}
 		}
 		// Last, so that what it shares with others is said of it.
-		all = append(all, one)
-		return all, chosen, nil
+		return append(all, one), func(f *formation.Formation) bool { return f == one }, nil
 	}
 	narrow := s.all
 	defer func() { s.all = narrow }() // hints speak of one formation each
-	if s.all = true; s.dir == "" && !inRepo && formation.Above(s.start()) != nil && len(formation.Below(s.start())) == 0 {
+	if s.all = true; s.dir == "" && !inRepo && formation.Above(s.start()) != nil && len(s.formationsBelow(s.start())) == 0 {
 		s.all = false
 	}
 	all, err = s.formations()
-	return all, nil, err
+	return all, func(*formation.Formation) bool { return true }, err
 }
 
-func (s *session) examine(ctx context.Context, all []*formation.Formation, chosen map[string]bool) (*doctor, error) {
-	d := &doctor{s: s, told: map[string]bool{}}
-	for _, f := range all {
-		p := &patient{Formation: f, name: s.name(f), on: program, chosen: chosen == nil || chosen[f.Dir]}
-		if f.Dir != s.Dir {
-			p.on += " -C " + quote(s.show(f.Dir))
+// mend does what is safe. What cannot be mended is said again by the look after.
+func (s *session) mend(ctx context.Context, checks []doctor.Check) []mended {
+	done := []mended{}
+	for _, c := range checks {
+		if c.Repair == "" {
+			continue
 		}
-		if layout, ok := s.where(); ok && layout.Top != "" {
-			p.label = d.s.fromTop(layout, f.Dir)
+		if err := s.repair(ctx, c); err != nil {
+			s.warn("not mended: %s: %s", c.Message, s.explain(err).Lines[0])
+			continue
 		}
-		d.patients = append(d.patients, p)
+		done = append(done, mended{c.Formation, c.Check})
 	}
-	d.gitItself(ctx)
-	progress := s.progress()
-	defer progress.clear()
-	for i, p := range d.patients {
-		progress.step("looking", i, len(d.patients))
-		if err := d.look(ctx, p); err != nil {
-			return nil, err
-		}
-	}
-	d.clone(ctx)
-	d.docker(ctx)
-	d.leaks(ctx)
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	d.sort()
-	return d, nil
+	return done
 }
 
-// say notes what a check came to. p is nil for what is about no formation.
-func (d *doctor) say(p *patient, check string, state health, remedy, format string, args ...any) *checked {
-	c := checked{Check: check, State: state, Message: sanitize(fmt.Sprintf(format, args...)), Remedy: sanitize(remedy)}
-	if p != nil {
-		if !p.chosen {
-			return &checked{}
+func (s *session) repair(ctx context.Context, c doctor.Check) error {
+	switch c.Repair {
+	case doctor.PutBack:
+		_, err := s.putBack(ctx, c.Of)
+		return err
+	case doctor.CloseKey:
+		if err := os.Chmod(c.File, 0o600); err != nil {
+			return &safefile.Error{Op: "change", Path: c.File, Err: err}
 		}
-		c.Formation = p.name
+		s.say("Set the mode of %s to 0600", s.show(c.File))
+	case doctor.TellGit:
+		return s.tellGitOf(ctx, c.Of)
+	case doctor.Template:
+		_, err := s.sync(ctx, c.Of, syncOptions{})
+		return err
+	case doctor.Drivers:
+		repo, err := s.repository()
+		if err != nil {
+			return err
+		}
+		git, err := gitutil.Writing(repo)
+		if err != nil {
+			return err
+		}
+		if err := hooks.SetDrivers(ctx, git, ownProgram()); err != nil {
+			return err
+		}
+		s.say("Set git's diff and merge drivers in this clone")
+	case doctor.Hooks:
+		s.ensureHooks(ctx)
+	case doctor.IgnoreKey:
+		return s.dockerIgnore(c.File)
 	}
-	d.checks = append(d.checks, c)
-	return &d.checks[len(d.checks)-1]
+	return nil
 }
 
-// ok notes that there is nothing to say.
-func (d *doctor) ok(p *patient, check, format string, args ...any) {
-	d.say(p, check, healthy, "", format, args...)
-}
-
-// sort brings what belongs together together: what is about no formation first,
-// the formations by path, in each what fails before what warns.
-func (d *doctor) sort() {
-	rank := map[health]int{fails: 0, warns: 1, healthy: 2}
-	slices.SortStableFunc(d.checks, func(a, b checked) int {
-		return cmp.Or(strings.Compare(a.Formation, b.Formation), cmp.Compare(rank[a.State], rank[b.State]))
+// tellGitOf writes the ignore and attribute lines alone, for which no key is
+// needed.
+func (s *session) tellGitOf(ctx context.Context, f *formation.Formation) error {
+	s.unfilter = true
+	w, err := s.lockToWrite(ctx, f, func(w *writing) error {
+		w.Opened = &formation.Opened{Formation: f}
+		return nil
 	})
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	return w.commit()
+}
+
+// dockerIgnore has a .dockerignore keep keys out, unless an earlier repair did.
+func (s *session) dockerIgnore(file string) error {
+	if err := s.staysInside(file); err != nil {
+		return err
+	}
+	content, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &safefile.Error{Op: "read", Path: file, Err: err}
+	}
+	if doctor.KeyIgnored(content) {
+		return nil
+	}
+	if err := s.Files.Replace(file, appendLine(content, doctor.KeyPattern), 0o644); err != nil {
+		return err
+	}
+	s.say("Added '%s' to %s", doctor.KeyPattern, s.show(file))
+	return nil
 }
 
 // manyGroups is how many formations are shown one by one where all is well.
 const manyGroups = 6
 
-func (s *session) printDoctor(d *doctor) {
-	failing, warning := 0, 0
-	checks := d.checks
+func (s *session) printDoctor(checks []doctor.Check, formations int) {
+	count := map[doctor.State]int{}
 	var well []string // formations that a screen has no room for
 	for len(checks) > 0 {
 		group := checks[0].Formation
-		n := 0
+		n := 1
 		for n < len(checks) && checks[n].Formation == group {
 			n++
 		}
 		mine := checks[:n]
 		checks = checks[n:]
-		if mine[0].State == healthy && group != "" && len(d.patients) > manyGroups { // what is worst comes first
+		if mine[0].State == doctor.OK && group != "" && formations > manyGroups { // what is worst comes first
 			well = append(well, group)
 			continue
 		}
-		title := group
-		if title == "" {
-			title = "this clone"
-			if d.repo == nil {
-				title = "here"
-			}
+
+		switch {
+		case group != "":
+			fmt.Fprintln(s.Out, sanitize(group))
+		case s.inRepository():
+			fmt.Fprintln(s.Out, "this clone")
+		default:
+			fmt.Fprintln(s.Out, "here")
 		}
-		fmt.Fprintln(s.Out, sanitize(title))
 		var fine []string
 		for _, c := range mine {
-			switch c.State {
-			case healthy:
+			if c.State == doctor.OK {
 				fine = append(fine, c.Message)
 				continue
-			case fails:
-				failing++
-			case warns:
-				warning++
 			}
-			fmt.Fprintf(s.Out, "  %s %s\n", paint(s.Out, severityStyle(string(c.State)), fmt.Sprintf("%-5s", c.State)), c.Message)
-			if c.Remedy != "" {
-				fmt.Fprintf(s.Out, "        %s\n", c.Remedy)
-			}
+			count[c.State]++
+			fmt.Fprintf(s.Out, "  %s %s\n        %s\n", paint(s.Out, severityStyle(string(c.State)), fmt.Sprintf("%-5s", c.State)), c.Message, c.Remedy)
 		}
 		s.printFine(fine)
 	}
@@ -256,12 +282,13 @@ func (s *session) printDoctor(d *doctor) {
 		fmt.Fprintln(s.Out, "all is well in")
 		s.printFine(well)
 	}
+
 	summary := "nothing found that would fail"
-	if failing > 0 {
-		summary = fmt.Sprintf("%d would fail", failing)
+	if n := count[doctor.Fail]; n > 0 {
+		summary = fmt.Sprintf("%d would fail", n)
 	}
-	if warning > 0 {
-		summary += fmt.Sprintf(", %s", plural(warning, "warning"))
+	if n := count[doctor.Warn]; n > 0 {
+		summary += ", " + plural(n, "warning")
 	}
 	s.say("%s", summary)
 }
@@ -277,82 +304,18 @@ func filled(phrases []string, width int) []string {
 	var lines []string
 	line := ""
 	for _, phrase := range phrases {
-		if line != "" && len(line)+2+len(phrase) > width {
+		switch {
+		case line == "":
+			line = phrase
+		case len(line)+2+len(phrase) > width:
 			lines = append(lines, line+",")
-			line = ""
+			line = phrase
+		default:
+			line += ", " + phrase
 		}
-		if line != "" {
-			line += ", "
-		}
-		line += phrase
 	}
 	if line != "" {
 		lines = append(lines, line)
 	}
 	return lines
-}
-
-// mend does what is safe. What cannot be mended is said again by the look after.
-func (s *session) mend(ctx context.Context, d *doctor) []mended {
-	done := []mended{}
-	for _, c := range d.checks {
-		if c.fix == nil {
-			continue
-		}
-		if err := c.fix(ctx); err != nil {
-			s.warn("not mended: %s: %s", c.Message, s.explain(err).Lines[0])
-			continue
-		}
-		done = append(done, mended{c.Formation, c.Check})
-	}
-	return done
-}
-
-// edit is the command that opens a file at a line, for what only a person can
-// mend.
-func (d *doctor) edit(path string, line int) string {
-	if runtime.GOOS == "windows" {
-		return "notepad " + quote(d.s.show(path))
-	}
-	return fmt.Sprintf("${EDITOR:-vi} +%d %s", max(line, 1), quote(d.s.show(path)))
-}
-
-// place is a line of a file as messages name it.
-type place struct {
-	path string // absolute
-	line int
-}
-
-func (d *doctor) at(p place) string { return fmt.Sprintf("%s:%d", d.s.show(p.path), p.line) }
-
-// places names the first ones and counts the rest.
-func (d *doctor) places(all []place) string {
-	var shown []string
-	for _, one := range all {
-		if text := d.at(one); !slices.Contains(shown, text) {
-			shown = append(shown, text)
-		}
-	}
-	return some(shown)
-}
-
-// some lists at most three, so that a screen stays one.
-func some(all []string) string {
-	if len(all) > 4 {
-		return fmt.Sprintf("%s and %d more", strings.Join(all[:3], ", "), len(all)-3)
-	}
-	return strings.Join(all, ", ")
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-// inside reports whether path is dir or below it.
-func inside(dir, path string) bool {
-	rel, err := filepath.Rel(dir, path)
-	return err == nil && filepath.IsLocal(rel)
 }

@@ -78,11 +78,23 @@ func ailments() []ailment {
 		}
 	}
 	return []ailment{
-		{check: "key", state: "fail", give: remove("agent/.key"), answer: " ../key"},
-		{check: "key", state: "fail", give: func(b *sandbox) { b.write(".key", strings.Repeat("A", 43)+"=") }, answer: " ../key"},
-		{check: "key", state: "fail", give: func(b *sandbox) { b.write(".key", "none") }, answer: " ../key"},
+		{check: "key", state: "fail", give: remove("agent/.key")},
+		{check: "key", state: "fail", give: func(b *sandbox) { b.write(".key", strings.Repeat("A", 43)+"=") }},
+		{check: "key", state: "fail", give: (*sandbox).loseKey, answer: " ../key"},
+		{check: "key", state: "fail", give: func(b *sandbox) { b.write(".key", strings.Repeat("A", 43)+"="); b.forgetKeys() }, answer: " ../key"},
+		{check: "key", state: "fail", give: func(b *sandbox) { b.write(".key", "none") }},
+		{check: "key", state: "fail", give: func(b *sandbox) { b.write(".key", "none"); b.forgetKeys() }, answer: " ../key"},
+		{check: "key", state: "fail", give: func(b *sandbox) { must(b, os.Truncate(filepath.Join(b.dir, ".key"), 0)) }},
+		{check: "key", state: "fail", give: func(b *sandbox) {
+			must(b, os.Remove(filepath.Join(b.dir, ".key")))
+			must(b, os.Mkdir(filepath.Join(b.dir, ".key"), 0o755))
+		}},
+		{check: "key", state: "fail", give: func(b *sandbox) {
+			must(b, os.Remove(filepath.Join(b.dir, ".key")))
+			must(b, os.Symlink("nowhere", filepath.Join(b.dir, ".key")))
+		}},
 		{check: "key-format", state: "fail", give: func(b *sandbox) {
-			must(b, os.Remove(filepath.Join(b.dir, "secrets.enc")))
+			b.git("rm", "-q", "agent/secrets.enc")
 			b.write(".key", strings.Repeat("0123456789abcdef", 4))
 			b.do(doctorSecret, "add", "OPENAI_API_KEY", "--stdin")
 		}},
@@ -105,7 +117,14 @@ func ailments() []ailment {
 		{check: "reference-optional", state: "warn", give: addLine("x: ${{ secrets.OPENAI_API_KEY || '' }}"), stays: true},
 		{check: "yaml", state: "fail", give: put("agent/agents/broken.afs", "a: [${{ secrets.OPENAI_API_KEY }}\n"), stays: true},
 		{check: "template", state: "fail", give: remove("agent/secrets")},
-		{check: "plaintext-key", state: "fail", give: addLine("rce:\n  token: " + doctorSecret + "-x"), stays: true},
+		{check: "plaintext-key", state: "fail", give: addLine("rce:\n  token: another-token-4711"), answer: " --yes"},
+		{check: "git-files", state: "fail", give: func(b *sandbox) { b.git("rm", "-q", "--cached", "agent/.gitignore") }},
+		{check: "filter", state: "fail", give: put(".gitattributes", "*.enc filter=lfs\n")},
+		{check: "user-credentials", state: "warn", give: addLine("user_credentials:\n  mode: dynamic"), stays: true},
+		{check: "deploy", state: "warn", give: func(b *sandbox) {
+			put("agent/tmp/dump.txt", doctorSecret)(b)
+			put("agent/.gitignore", b.read(".gitignore")+"/tmp/\n")(b)
+		}},
 		{check: "check", state: "fail", give: put(".muxi-secrets.yaml", "unknown: 1\n"), stays: true},
 		{check: "hooks", state: "warn", give: func(b *sandbox) { b.do("", "hooks", "uninstall") }},
 		{check: "drivers", state: "warn", give: func(b *sandbox) { b.git("config", "--remove-section", "diff.muxi-secrets") }},
@@ -139,16 +158,20 @@ func TestDoctorRemedies(t *testing.T) {
 	must(t, err)
 	must(t, os.Symlink(self, filepath.Join(bin, "git-muxi-secrets")))
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
-	for _, a := range ailments() {
+	healthy := newSandbox(t, simpleExample, true)
+	healthy.do(doctorSecret, "add", "OPENAI_API_KEY", "--stdin")
+	must(t, os.WriteFile(filepath.Join(healthy.top, ".git", "key"), []byte(healthy.read(".key")), 0o600))
+	healthy.git("add", "-A")
+	healthy.git("commit", "-qnm", "first")
+	if checks, code := healthy.doctor(); code != 0 {
+		t.Fatalf("the healthy one fails: %+v", checks)
+	}
+	modes := healthy.tree()
+	for _, a := range sample(ailments()) {
 		t.Run(a.check, func(t *testing.T) {
-			b := newSandbox(t, simpleExample, true)
-			b.do(doctorSecret, "add", "OPENAI_API_KEY", "--stdin")
-			must(t, os.WriteFile(filepath.Join(b.top, ".git", "key"), []byte(b.read(".key")), 0o600))
-			b.git("add", "-A")
-			b.git("commit", "-qnm", "first")
-			if checks, code := b.doctor(); code != 0 {
-				t.Fatalf("the healthy one fails: %+v", checks)
-			}
+			b := healthy.copied(t)
+			b.restore(modes)
+			b.git("update-index", "-q", "--refresh")
 			a.give(b)
 			before := b.tree()
 			for _, dir := range []string{b.dir, b.top} { // the remedy is that of the second
@@ -253,7 +276,7 @@ func TestDoctorAsksDockerOnlyWhereItMatters(t *testing.T) {
 		t.Skip("linux: elsewhere containers see no owners")
 	}
 	bin, asked := t.TempDir(), filepath.Join(t.TempDir(), "asked")
-	must(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho >> "+asked+"\necho '[\"name=rootless\"] /x'\n"), 0o755))
+	must(t, os.WriteFile(filepath.Join(bin, "docker"), []byte("#!/bin/sh\necho >> "+asked+"\necho '[\"name=userns\"] /var/lib/docker/100000.100000'\n"), 0o755))
 	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 	b := newSandbox(t, simpleExample, true)
 	b.do(doctorSecret, "add", "OPENAI_API_KEY", "--stdin")
@@ -263,7 +286,7 @@ func TestDoctorAsksDockerOnlyWhereItMatters(t *testing.T) {
 	}
 	must(t, os.WriteFile(filepath.Join(b.top, "compose.yaml"), []byte("services: {muxi: {image: x, user: '4321', volumes: ['./agent:/formations/agent']}}\n"), 0o644))
 	checks, _ := b.doctor()
-	if c, ok := find(checks, "docker-userns"); !ok || !strings.Contains(c.Message, "rootless") {
-		t.Errorf("nothing is said of the rootless engine: %+v", checks)
+	if c, ok := find(checks, "docker-userns"); !ok || !strings.Contains(c.Message, "uid 104321 here") {
+		t.Errorf("nothing is said of the engine's user namespaces: %+v", checks)
 	}
 }

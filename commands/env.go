@@ -3,12 +3,14 @@ package commands
 import (
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/muxi-ai/git-muxi-secrets/commands/shell"
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
-	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 // Env is everything a command touches outside of the formation's files and
@@ -17,6 +19,8 @@ type Env struct {
 	In  io.Reader
 	Out io.Writer // results
 	Err io.Writer // what is said to a person
+	// InIsPiped says that In is a pipe or a file that a person gave on purpose.
+	InIsPiped bool
 	// OutIsTerminal says that a person reads Out.
 	OutIsTerminal bool
 	// ErrIsTerminal says that a person watches Err: progress is shown.
@@ -32,8 +36,10 @@ type Env struct {
 	// Environ is the whole environment: git names in it what it merges.
 	Environ func() []string
 	Dir     string // the current folder, absolute
+	// Shell tells which shell the person types in; nil for a POSIX one.
+	Shell func() shell.Kind
 	// Files writes; tests make its steps fail.
-	Files formation.Files
+	Files safefile.Files
 }
 
 // System is the process's own environment.
@@ -47,6 +53,7 @@ func System() *Env {
 		In:            os.Stdin,
 		Out:           os.Stdout,
 		Err:           os.Stderr,
+		InIsPiped:     isPiped(os.Stdin),
 		OutIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		PlainTerminal: !takesEscapes(os.Stdout) || !takesEscapes(os.Stderr),
@@ -56,7 +63,13 @@ func System() *Env {
 		Getenv:        os.Getenv,
 		Environ:       os.Environ,
 		Dir:           dir,
+		Shell:         sync.OnceValue(shell.Parent),
 	}
+}
+
+func isPiped(in *os.File) bool {
+	info, err := in.Stat()
+	return err == nil && (info.Mode().IsRegular() || info.Mode()&os.ModeNamedPipe != 0)
 }
 
 func terminalColumns() int {
@@ -86,6 +99,7 @@ type stickyWriter struct {
 	err     error
 	colours bool
 	live    *liveLine // one for both streams
+	width   int       // of the terminal that it is; 0: none
 }
 
 func (w *stickyWriter) Write(b []byte) (int, error) {

@@ -13,7 +13,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 type exportOptions struct {
@@ -34,10 +36,7 @@ would track it.`,
 			&cli.StringFlag{Name: "format", Value: "dotenv", Usage: "`FORMAT`: dotenv or json"},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "write to `FILE` instead of standard output"},
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 			o := exportOptions{c.String("format"), c.String("output")}
 			if c.IsSet("output") && o.output == "" {
 				return usage("--output needs the name of a file").hint("an empty one would print every value on standard output")
@@ -55,12 +54,12 @@ func (s *session) export(ctx context.Context, o exportOptions) error {
 	if err != nil {
 		return err
 	}
-	opened, err := f.Open()
+	opened, err := s.open(f)
 	if err != nil {
 		return err
 	}
 	names := opened.Vault.Names()
-	content, err := formatExport(opened.Vault, o.format)
+	content, err := s.formatExport(opened.Vault, o.format)
 	if err != nil {
 		return err
 	}
@@ -69,19 +68,22 @@ func (s *session) export(ctx context.Context, o exportOptions) error {
 		return err
 	}
 	path := s.at(o.output)
+	if err := s.refuseBroughtLink(ctx, path); err != nil {
+		return err
+	}
 	if err := s.refuseTracked(ctx, f, path); err != nil {
 		return err
 	}
 	// The formation's lock keeps the next command from sweeping our temp file
 	// away while it is being written.
-	lock, err := s.lock(ctx, f)
+	lock, _, err := s.lockIfAny(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	batch := s.Files.BatchIn(f.Dir)
+	batch := s.Files.Batch(safefile.Place{Folders: []string{f.Dir}})
 	defer batch.Discard()
-	if err := batch.Replace(path, []byte(content), 0o600); err != nil {
+	if err := batch.ReplacePrivate(path, []byte(content)); err != nil {
 		return err
 	}
 	if err := batch.Commit(); err != nil {
@@ -93,11 +95,13 @@ func (s *session) export(ctx context.Context, o exportOptions) error {
 
 // formatExport writes a vault out. What is no text (an older tool's number or
 // list) stays what it is in JSON, and is its JSON in a .env file.
-func formatExport(vault *formation.Vault, format string) (string, error) {
-	var b strings.Builder
+func (s *session) formatExport(vault *formation.Vault, format string) (string, error) {
+	if format == "dotenv" {
+		return s.formatDotenv(vault)
+	}
 	all := map[string]any{}
 	for _, name := range vault.Names() {
-		value, err := textOf(vault, name)
+		value, err := s.textOf(vault, name)
 		if err != nil {
 			return "", err
 		}
@@ -105,15 +109,33 @@ func formatExport(vault *formation.Vault, format string) (string, error) {
 		if _, _, err := vault.Get(name); err != nil {
 			all[name] = json.RawMessage(value)
 		}
-		if format == "dotenv" {
-			b.WriteString(formation.FormatDotenv(name, value))
-		}
 	}
-	if format == "dotenv" {
-		return b.String(), nil
-	}
+	var b strings.Builder
 	err := writeJSON(&b, all)
 	return b.String(), err
+}
+
+// formatDotenv writes a vault so that a shell can source it and import reads it.
+func (s *session) formatDotenv(vault *formation.Vault) (string, error) {
+	var b strings.Builder
+	from := map[string]string{}
+	for _, name := range vault.Names() {
+		variable := formation.ShellName(name)
+		if other, taken := from[variable]; variable == "" || taken {
+			e := refuse("'%s' is no name that a .env file can have", name)
+			if taken {
+				e = refuse("'%s' and '%s' would be one name in a .env file", other, name)
+			}
+			return "", e.hint("'%s export --format json' keeps names as they are", s.again())
+		}
+		from[variable] = name
+		value, err := s.textOf(vault, name)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(formation.FormatDotenv(variable, value))
+	}
+	return b.String(), nil
 }
 
 func sameFolder(info fs.FileInfo, dir string) bool {
@@ -131,10 +153,7 @@ func (s *session) refuseTracked(ctx context.Context, f *formation.Formation, pat
 			return refuse("'%s' is a symbolic link to '%s', which is not there; nothing was written", s.show(path), target).
 				hint("choose another name for --output")
 		}
-		real = path
-		if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-			real = filepath.Join(dir, filepath.Base(path))
-		}
+		real = paths.Place(path)
 	}
 	for _, file := range [...]string{path, real} {
 		switch filepath.Base(file) {
@@ -170,8 +189,8 @@ func (s *session) refuseTracked(ctx context.Context, f *formation.Formation, pat
 	}
 	if tracked[0] {
 		return refuse("git tracks '%s', and everybody with it would read every secret; nothing was written", s.show(path)).
-			hint("choose another name, or take the file out of git first: 'git rm --cached %s'", quote(s.show(real)))
+			hint("choose another name, or take the file out of git first: 'git rm --cached %s'", s.argument(real))
 	}
 	return refuse("git would track '%s', and everybody with it would read every secret; nothing was written", s.show(path)).
-		hint("have git ignore it first (echo %s >> .gitignore), or write it outside of the repository", quote(filepath.Base(path)))
+		hint("have git ignore it first ('%s'), or write it outside of the repository", s.shell().Append(s.shell().Escape(filepath.Base(path)), ".gitignore"))
 }

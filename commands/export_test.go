@@ -3,7 +3,6 @@ package commands
 import (
 	"context"
 	"io"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -28,7 +27,8 @@ func Describe() []Described {
 				walk(here, c.Subcommands)
 				continue
 			}
-			d := Described{Words: here, Arguments: positional(c.UsageText)}
+			arguments, _ := usageWords(c.UsageText)
+			d := Described{Words: here, Arguments: arguments}
 			for _, flag := range c.Flags {
 				name := flag.Names()[0]
 				if valued, ok := flag.(cli.DocGenerationFlag); ok && valued.TakesValue() {
@@ -41,25 +41,5 @@ func Describe() []Described {
 		}
 	}
 	walk(nil, r.app().Commands)
-	return list
-}
-
-// positional picks the arguments out of a usage line: the words in capitals
-// that are no flag's value.
-func positional(usage string) []string {
-	var list []string
-	flag := false
-	for _, word := range strings.Fields(usage) {
-		bare := strings.Trim(word, "[].")
-		switch {
-		case strings.HasPrefix(bare, "-") && bare != "-":
-			flag = !strings.HasSuffix(word, "]")
-		case bare == "|":
-		case !flag && bare != "" && bare == strings.ToUpper(bare):
-			list = append(list, bare)
-		default:
-			flag = flag && !strings.HasSuffix(word, "]")
-		}
-	}
 	return list
 }

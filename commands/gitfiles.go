@@ -1,63 +1,81 @@
 package commands
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 )
 
 // attributeLines are what .gitattributes should say about the formation's
 // files: those of people only where the key is shared.
-func (w *writing) attributeLines() []hooks.FileAttributes {
+func (w *writing) attributeLines() []judge.FileAttributes {
 	people := w.sharing
 	if !people {
-		people, _ = fileExists(w.Path(formation.RecipientsFile))
+		people, _ = paths.Exists(w.Path(formation.RecipientsFile))
 	}
-	return hooks.Attributes(people)
+	return judge.Attributes(people)
 }
 
 // tellGit adds to the batch what .gitignore and .gitattributes lack, by git's
 // own word. Outside a repository there is nothing to do.
 func (w *writing) tellGit(ctx context.Context) error {
 	layout, ok := w.s.where()
-	if !ok || w.plainlyTold(layout) {
+	unfilter := w.fresh || w.s.unfilter
+	if !ok || !unfilter && w.plainlyTold(layout) {
 		return nil
 	}
 	repo, err := w.s.repository()
 	if err != nil || repo == nil {
 		return err
 	}
-	ignored, err := repo.Ignored(ctx, []string{w.Path(formation.KeyFile)})
+	vault := w.Path(formation.VaultFile)
+	by, err := repo.IgnoredBy(ctx, []string{w.Path(formation.KeyFile), vault, w.Path(w.Formation.File)})
 	if err != nil {
 		return err
 	}
+	if w.fresh && by[1] != "" && by[2] == "" {
+		w.s.warn("git ignores %s: nobody else will have it", w.s.show(vault))
+		w.s.hint("'git add -f %s' takes it in", w.s.argument(vault))
+	}
+	// What this clone alone knows is no news to the others; what all of a person's
+	// clones know needs no line in this one.
+	ignored := by[0] != "" && !layout.OursAlone(by[0])
+	w.excluded = ignored && !layout.InWorkTree(by[0])
 	lines := w.attributeLines()
 	var paths []string
 	for _, line := range lines {
 		paths = append(paths, w.Path(line.File))
 	}
-	set, err := repo.Attributes(ctx, paths, []string{"diff", "merge", "text"})
+	set, err := repo.Attributes(ctx, paths, append(judge.FilterNames(), "diff", "merge", "text"))
 	if err != nil {
 		return err
 	}
 	// Only now the first temp file: no git of ours runs beside one.
-	if !ignored[0] {
+	if !ignored {
 		if err := w.addLines(".gitignore", formation.KeyFile); err != nil {
 			return err
 		}
 	}
 	var missing []string
 	for i, line := range lines {
-		if !hasAttributes(set[i], line.Attributes) {
+		if !line.In(set[i]) {
 			missing = append(missing, line.File+" "+line.Attributes)
+		}
+		if filters := judge.FiltersIn(set[i]); unfilter && len(filters) > 0 {
+			missing = append(missing, line.File+" "+judge.WithoutFilters(filters))
 		}
 	}
 	return w.addLines(".gitattributes", missing...)
@@ -86,7 +104,7 @@ func (w *writing) plainlyTold(layout gitutil.Layout) bool {
 	if !ignored {
 		return false
 	}
-	if there, err := fileExists(filepath.Join(layout.CommonDir, "info", "attributes")); err != nil || there {
+	if there, err := paths.Exists(filepath.Join(layout.CommonDir, "info", "attributes")); err != nil || there {
 		return false
 	}
 	ours := map[string]bool{}
@@ -105,20 +123,6 @@ func (w *writing) plainlyTold(layout gitutil.Layout) bool {
 	return len(told) == len(ours)
 }
 
-// hasAttributes reports whether git already gives the attributes of a line.
-func hasAttributes(have map[string]string, line string) bool {
-	for _, want := range strings.Fields(line) {
-		name, value, assigned := strings.Cut(want, "=")
-		switch {
-		case assigned && have[name] != value:
-			return false
-		case strings.HasPrefix(want, "-") && have[want[1:]] != "unset":
-			return false
-		}
-	}
-	return true
-}
-
 // addLines appends lines that a git file of the formation does not have yet,
 // in the file's own line endings.
 func (w *writing) addLines(name string, lines ...string) error {
@@ -129,37 +133,45 @@ func (w *writing) addLines(name string, lines ...string) error {
 				hint("put a file in its place, or have a .gitignore above ignore %s", formation.KeyFile)
 		}
 		w.s.warn("%s is a symbolic link, which git does not follow: it lacks '%s'", w.s.show(path), strings.Join(lines, "', '"))
+		w.s.hint("move it away: '%s'; then '%s init' writes a file", w.s.shell().Move(w.s.argument(path), w.s.argument(path+".link")), w.s.callOn(w.Formation))
 		return nil
 	}
 	content, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &formation.FileError{Op: "read", Path: path, Err: err}
-	}
-	ending := "\n"
-	if strings.Contains(string(content), "\r\n") {
-		ending = "\r\n"
+		return &safefile.Error{Op: "read", Path: path, Err: err}
 	}
 	have := map[string]bool{}
 	for _, line := range strings.Split(string(content), "\n") {
 		have[strings.TrimRight(line, "\r")] = true
 	}
-	text := string(content)
+	text := content
 	for _, line := range lines {
 		if have[line] {
 			// A line behind it takes it back: a person's word, not ours to undo.
 			w.s.warn("%s has '%s', but git follows a later line that says otherwise", w.s.show(path), line)
 			continue
 		}
-		if text != "" && !strings.HasSuffix(text, "\n") {
-			text += ending
-		}
-		text += line + ending
+		text = appendLine(text, line)
 		w.done = append(w.done, fmt.Sprintf("Added '%s' to %s", line, w.s.show(path)))
 	}
-	if text == string(content) {
+	if len(text) == len(content) {
 		return nil
 	}
-	return w.batch.Replace(path, []byte(text), formation.ModeOf(path, 0o644))
+	return w.batch.Replace(path, text, 0o644)
+}
+
+// appendLine puts a line behind a file's last one, with the line ending that the
+// file has.
+func appendLine(content []byte, line string) []byte {
+	ending := "\n"
+	if bytes.Contains(content, []byte("\r\n")) {
+		ending = "\r\n"
+	}
+	text := slices.Clone(content)
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		text = append(text, ending...)
+	}
+	return append(text, line+ending...)
 }
 
 // ensureDrivers gives this clone's git the diff and merge drivers that
@@ -170,14 +182,14 @@ func (s *session) ensureDrivers(ctx context.Context) {
 	if !ok {
 		return
 	}
-	if set, err := hooks.DriversSet(ctx, layout, s.repository); err != nil || set {
+	if state, err := hooks.LookAtDrivers(ctx, layout, s.repository); err != nil || state == hooks.Installed {
 		return
 	}
-	repo, err := s.repository()
-	if err != nil || repo == nil {
+	git := s.git()
+	if git == nil {
 		return
 	}
-	if err := hooks.SetDrivers(ctx, repo); err != nil {
+	if err := hooks.SetDrivers(ctx, git, ownProgram()); err != nil {
 		s.warn("git's diff and merge drivers could not be set: %s", s.explain(err).Lines[0])
 	}
 }

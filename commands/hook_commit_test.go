@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/muxi-ai/git-muxi-secrets/hooks"
 )
 
 // commitForm is one way to commit. commit stages content as the version of path
@@ -273,20 +275,26 @@ func commitForms() []commitForm {
 			return r.try("commit", "-qm", "x")
 		}},
 		{name: "core.hooksPath in the repository", setup: func(r *repo) *repo {
-			r.remove(".git/hooks")
-			r.git("config", "core.hooksPath", ".githooks")
-			r.mustMuxi("hooks", "install")
+			inProjectHooks(r)
 			return nil
 		}, commit: staged()},
 		{name: "core.hooksPath, run from a subfolder", setup: func(r *repo) *repo {
-			r.remove(".git/hooks")
-			r.git("config", "core.hooksPath", ".githooks")
-			r.mustMuxi("hooks", "install")
+			inProjectHooks(r)
 			r.stage("a/in.txt", "in\n")
 			r.save("folder")
 			return r.at("a")
 		}, commit: staged()},
 	}
+}
+
+// inProjectHooks has the project keep its hooks, with our lines in them.
+func inProjectHooks(r *repo) {
+	r.remove(".git/hooks")
+	r.git("config", "core.hooksPath", ".githooks")
+	for _, name := range hooks.Names(false) {
+		r.hook(".githooks/"+name, "git muxi-secrets hook-run "+name+" \"$@\" || exit $?\n")
+	}
+	r.mustMuxi("hooks", "status")
 }
 
 func inSubmodule(r *repo) *repo {

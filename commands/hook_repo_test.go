@@ -3,12 +3,14 @@
 package commands_test
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/gittest"
 )
 
 // A leak that needs no vault to be found, put together here so that no scanner
@@ -28,12 +30,12 @@ type repo struct {
 // newRepo makes a repository; isolateProcess must have run.
 func newRepo(t testing.TB, initArgs ...string) *repo {
 	t.Helper()
-	top, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
-	r := &repo{TB: t, dir: filepath.Join(top, "repo")}
-	must(t, os.Mkdir(r.dir, 0o755))
-	r.git(append([]string{"init", "-q"}, initArgs...)...)
-	return r
+	made := gittest.NewIn(t, filepath.Join(gittest.Folder(t), "repo"), os.Environ(), initArgs...)
+	return &repo{TB: t, dir: made.Dir}
+}
+
+func (r *repo) repo() *gittest.Repo {
+	return &gittest.Repo{TB: r.TB, Dir: r.dir, Env: append(os.Environ(), r.env...)}
 }
 
 // at is the same repository, worked in from another folder.
@@ -41,27 +43,22 @@ func (r *repo) at(path string) *repo {
 	return &repo{r.TB, r.path(path), r.env}
 }
 
-func (r *repo) path(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(r.dir, path)
-}
+func (r *repo) path(path string) string { return r.repo().Path(path) }
 
-// run runs a program in the repository.
+// run runs a program in the repository. This one runs in the test's own process,
+// where its environment is like that.
 func (r *repo) run(stdin, program string, args ...string) result {
 	r.Helper()
-	cmd := exec.Command(program, args...)
-	cmd.Dir = r.dir
-	cmd.Env = append(append(os.Environ(), "PWD="+r.dir), r.env...)
-	cmd.Stdin = strings.NewReader(stdin)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); cmd.ProcessState == nil {
-		r.Fatalf("cannot start %s: %v", program, err)
+	if program == "git-muxi-secrets" && !slices.ContainsFunc(r.env, forGit) {
+		as := exec.Cmd{Dir: r.dir, Env: append(os.Environ(), r.env...)}
+		return here(run{stdin: stdin, piped: true}, r.dir, as.Environ(), args...)
 	}
-	return result{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
+	res := r.repo().Run(stdin, program, args...)
+	return result{res.Code, res.Out, res.Err}
 }
+
+// forGit reports whether a variable must be seen by more than this program itself.
+func forGit(entry string) bool { return !strings.HasPrefix(entry, "HOME=") }
 
 func (r *repo) try(args ...string) result {
 	r.Helper()
@@ -71,11 +68,7 @@ func (r *repo) try(args ...string) result {
 // git is try for what must succeed.
 func (r *repo) git(args ...string) string {
 	r.Helper()
-	res := r.try(args...)
-	if res.code != 0 {
-		r.Fatalf("git %s: exit %d\n%s%s", strings.Join(args, " "), res.code, res.out, res.err)
-	}
-	return strings.TrimSuffix(res.out, "\n")
+	return r.repo().Git(args...)
 }
 
 // muxi runs this program in the repository.
@@ -95,38 +88,34 @@ func (r *repo) mustMuxi(args ...string) string {
 
 func (r *repo) write(path, content string) {
 	r.Helper()
-	must(r, os.MkdirAll(filepath.Dir(r.path(path)), 0o755))
-	must(r, os.WriteFile(r.path(path), []byte(content), 0o644))
+	r.repo().Write(path, content)
 }
 
 func (r *repo) read(path string) string {
 	r.Helper()
-	content, err := os.ReadFile(r.path(path))
-	must(r, err)
-	return string(content)
+	return r.repo().Read(path)
 }
 
 func (r *repo) remove(path string) {
 	r.Helper()
-	must(r, os.RemoveAll(r.path(path)))
+	r.repo().Remove(path)
 }
 
-// stage writes a file and stages it, whatever its name is.
 func (r *repo) stage(path, content string) {
 	r.Helper()
-	r.write(path, content)
-	r.git("--literal-pathspecs", "add", "-f", "--", path)
+	r.repo().Stage(path, content)
 }
 
 // save commits what is staged, past every hook.
 func (r *repo) save(message string) {
 	r.Helper()
-	r.git("commit", "-q", "--no-verify", "-m", message)
+	r.repo().Save(message)
 }
 
 // head is the commit that HEAD is, or "" before the first.
 func (r *repo) head() string {
-	return strings.TrimSpace(r.try("rev-parse", "--quiet", "--verify", "HEAD").out)
+	r.Helper()
+	return r.repo().Head()
 }
 
 // formation puts a formation with a key into the repository, and commits it.

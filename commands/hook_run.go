@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/internal/trace"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
@@ -29,12 +33,16 @@ func (r *runner) hookRunCommand() *cli.Command {
 // hookRun does what a git hook is for. Everything it says goes to stderr: git
 // shows that to the person who commits or pushes.
 func (s *session) hookRun(ctx context.Context, name string, args []string) error {
-	repo, err := s.needRepository()
+	repo, err := s.needGit()
 	if err != nil {
 		return err
 	}
+	if name == "post-merge" {
+		s.tellPulled(ctx, repo, args)
+		return nil
+	}
 	progress := s.progress()
-	run := &hooks.Runner{Repo: repo, Reopen: s.reopen, Files: s.Files, Getenv: s.Getenv, Progress: progress.tell}
+	run := &hooks.Runner{Repo: repo, Keys: s.keys(), Reopen: s.reopen, Files: s.Files, Getenv: s.Getenv, Progress: progress.tell}
 	var out *hooks.Outcome
 	switch name {
 	case "pre-commit", "pre-merge-commit":
@@ -55,7 +63,7 @@ func (s *session) hookRun(ctx context.Context, name string, args []string) error
 	case "pre-receive":
 		out, err = run.PreReceive(ctx, s.In)
 	default:
-		return usage("there is no such hook").hint("the hooks: pre-commit, pre-merge-commit, commit-msg, pre-push, pre-receive")
+		return usage("there is no such hook").hint("the hooks: pre-commit, pre-merge-commit, commit-msg, pre-push, post-merge, pre-receive")
 	}
 	progress.clear()
 	if err != nil {
@@ -94,28 +102,40 @@ const (
 )
 
 func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
+	trace.Say(s.ctx, "hook %s: %d findings, %d warnings, %d files kept from git, %d templates and %d files of git brought along",
+		name, len(out.Findings), len(out.Warnings), len(out.Kept), len(out.Templates), len(out.GitFiles))
+	s.warnLocked(out.Locked)
+	s.remedied(out.Findings)
+	s.remedied(out.Warnings)
 	for _, template := range out.Templates {
 		s.say("%s: brought %s up to date, in the commit too", program, showPath(template))
 	}
+	for _, file := range out.GitFiles {
+		s.say("%s: brought the lines of %s along, in the commit", program, showPath(file))
+	}
 	for i, f := range out.Warnings {
 		if i == maxSaidWarnings {
-			s.say("%s: and %s more: 'git muxi-secrets check' lists them", program, plural(len(out.Warnings)-i, "warning"))
+			s.say("%s: and %s more: '%s check' lists them", program, plural(len(out.Warnings)-i, "warning"), s.anywhere())
 			break
 		}
-		fmt.Fprintf(s.Err, "%s: %s: %s %s\n", program, showPlace(f), paint(s.Err, yellow, "warning:"), sanitize(f.Message))
+		f.Severity = scan.Warning // here, whatever 'check' calls it
+		fmt.Fprintln(s.Err, fold(s.Err, textFinding(s.Err, f)))
 	}
 	s.saySkipped(program+": ", out.Skipped)
 	errors := 0
-	for i, f := range out.Findings {
+	for _, f := range out.Findings {
 		if f.Severity == scan.Error {
 			errors++
 		}
-		switch {
-		case i < maxSaidFindings:
-			fmt.Fprintln(s.Err, textFinding(s.Err, f))
-		case i == maxSaidFindings:
-			fmt.Fprintf(s.Err, "and %d more\n", len(out.Findings)-i)
-		}
+	}
+	if err := reportText(s.Err, out.Findings[:min(len(out.Findings), maxSaidFindings)]); err != nil {
+		return err
+	}
+	if more := len(out.Findings) - maxSaidFindings; more > 0 {
+		fmt.Fprintf(s.Err, "and %d more\n", more)
+	}
+	if silenced := countSilenced(out.Silenced); silenced != "" && (name == "pre-push" || name == "pre-receive" || errors > 0) {
+		fmt.Fprintf(s.Err, "%s: %s\n", program, silenced)
 	}
 	what, pushed := "commit", false
 	switch name {
@@ -124,7 +144,7 @@ func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 	case "pre-merge-commit":
 		what = "merge"
 	}
-	if errors == 0 {
+	if errors == 0 && len(out.Kept) == 0 {
 		if name == "pre-merge-commit" && len(out.Templates) > 0 {
 			// Git made the tree of this merge before it ran the hook, and takes
 			// nothing into it any more.
@@ -133,22 +153,37 @@ func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 		}
 		return nil
 	}
+	return s.stopped(name, what, pushed, errors, out)
+}
+
+// stopped is the end of what a hook says when it stops git: the ways on.
+func (s *session) stopped(name, what string, pushed bool, errors int, out *hooks.Outcome) error {
 	e := refuse("the %s was stopped: %s", what, plural(errors, "finding"))
-	told := map[string]bool{}
-	mayComment, mayAllow := false, false
-	for _, f := range out.Findings {
+	if len(out.Kept) > 0 {
+		if e = s.refuseKept(out.Kept, errors); errors == 0 {
+			return e
+		}
+	}
+	found := out.Findings
+	mayComment, mayAllow, key, stays := false, false, false, false
+	for _, f := range found {
 		if f.Severity != scan.Error {
 			continue
 		}
 		mayComment = mayComment || mayBeAllowedByComment(f)
-		mayAllow = mayAllow || f.Rule != scan.UnsettledMerge
-		if text := remedy(f); text != "" && !told[text] {
-			told[text] = true
-			e.hint("%s", text)
-		}
+		mayAllow = mayAllow || f.Rule != scan.UnsettledMerge && f.Rule.MayBeSilenced()
+		key = key || f.Rule == scan.KeyFile || f.Rule == scan.KeyMaterial
+		stays = stays || isLeak(f.Rule) || f.Rule == scan.VaultNotEncrypted
 	}
-	if pushed && mayAllow {
-		e.hint("it stands in commits: change those ('git commit --amend', 'git rebase -i'), a new commit on top does not take it out of them")
+	if out.Unpushed { // then one command mends all that stands in commits
+		found = slices.DeleteFunc(slices.Clone(found), scrubs)
+	}
+	s.hintRemedies(e, found)
+	if name == "pre-merge-commit" {
+		e.hint("or go back: 'git merge --abort'")
+	}
+	if pushed && stays {
+		s.hintCommits(e, name, out)
 	}
 	allow := "if this is no secret, an entry in " + formation.SettingsFile + " allows it"
 	if mayComment {
@@ -157,8 +192,93 @@ func (s *session) sayOutcome(name string, out *hooks.Outcome) error {
 	if mayAllow {
 		e.hint("%s", allow)
 	}
-	if name != "pre-receive" {
+	if name != "pre-receive" && !key {
 		e.hint("to skip every check this once: %s", hooks.SkipHint(name))
 	}
 	return e
+}
+
+// hintRemedies gives for each rule the remedy of its first finding. Where others
+// of it have theirs, which differ by the file alone, they are named behind it.
+func (s *session) hintRemedies(e *Error, found []scan.Finding) {
+	layout, _ := s.where()
+	var kinds []string // of remedies: the rule, and whether a command does it
+	told := map[string]bool{}
+	first := map[string]string{}
+	more := map[string][]string{}
+	for _, f := range found {
+		if f.Severity != scan.Error {
+			continue
+		}
+		file := s.argument(filepath.Join(layout.Top, filepath.FromSlash(f.Subject())))
+		text, kind := s.wayOut(f, file)
+		if followsStep(found, f) {
+			continue
+		}
+		switch {
+		case text == "" || told[text]:
+			continue
+		case first[kind] == "":
+			kinds = append(kinds, kind)
+			first[kind] = text
+		case !slices.Contains(more[kind], file):
+			more[kind] = append(more[kind], file)
+		}
+		told[text] = true
+	}
+	for _, kind := range kinds {
+		e.hint("%s", first[kind])
+		if files := more[kind]; len(files) > 0 {
+			const most = 4
+			names := strings.Join(files[:min(len(files), most)], ", ")
+			if n := len(files) - most; n > 0 {
+				names += fmt.Sprintf(" and %d more", n)
+			}
+			e.hint("the same for %s", names)
+		}
+	}
+}
+
+// tellPulled says in a line each what a merge or a pull brought. It stops nothing,
+// whatever happens: the merge is done.
+func (s *session) tellPulled(ctx context.Context, repo gitutil.Writer, args []string) {
+	squash := s.Getenv("PRE_COMMIT_IS_SQUASH_MERGE")
+	if len(args) > 0 {
+		squash = args[0]
+	}
+	if squash == "1" {
+		return // nothing came into a commit yet
+	}
+	progress := s.progress()
+	run := &hooks.Runner{Repo: repo, Keys: s.keys(), Reopen: s.reopen, Files: s.Files, Getenv: s.Getenv, Progress: progress.tell}
+	pulled, err := run.PostMerge(ctx)
+	progress.clear()
+	what := "merge"
+	if strings.HasPrefix(s.Getenv("GIT_REFLOG_ACTION"), "pull") {
+		what = "pull"
+	}
+	if err != nil {
+		s.say("%s: what this %s brought could not be looked at: %s", program, what, s.explain(s.explainScope(err)).Lines[0])
+		return
+	}
+	if pulled == nil {
+		return
+	}
+
+	if n := len(pulled.Findings); n > 0 {
+		s.say("%s: this %s brought %s: '%s check --range %.12s..%.12s' lists %s", program, what, plural(n, "finding"), s.anywhere(), pulled.From, pulled.To, map[bool]string{true: "it", false: "them"}[n == 1])
+	}
+	layout, _ := s.where()
+	for _, rotated := range pulled.Rotated {
+		by := ""
+		if rotated.Author != "" {
+			by = " by " + rotated.Author
+		}
+		on := s.on(filepath.Join(layout.Top, filepath.FromSlash(rotated.Dir)))
+		next := "'" + on + " unlock' gets the new one"
+		if !rotated.Wrapped {
+			next = "with the new one from them, '" + on + " key import FILE'"
+		}
+		s.say("%s: the key of %s was rotated%s in %.10s: %s", program, showPath(rotated.Dir), by, rotated.Commit, next)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 // maxIdentityFile bounds what is read as an identity, in bytes.
@@ -34,7 +34,7 @@ type identities struct {
 // identities collects the identities a person has: the files given, and nothing
 // else, or those in the usual places of age and ssh, to which unwrap adds that of
 // git config muxi-secrets.identity.
-func (s *session) identities(ctx context.Context, files []string) (*identities, error) {
+func (s *session) identities(files []string) (*identities, error) {
 	have := &identities{}
 	for _, file := range files {
 		if err := have.add(s.at(s.home(file))); err != nil {
@@ -65,6 +65,10 @@ func (s *session) addConfigured(ctx context.Context, have *identities) error {
 	if err != nil || !ok || file == "" {
 		return err
 	}
+	if formation.WholeKey(file) != "" {
+		return usage("'git config %s' has a private key (it is not repeated here); it takes the name of the file that holds it", identityConfig).
+			hint("'git config --unset %s' takes it out; whoever reads that configuration has it: make a new one", identityConfig)
+	}
 	usual := have.list
 	have.list = nil
 	if err := have.add(s.at(s.home(file))); err != nil {
@@ -76,35 +80,14 @@ func (s *session) addConfigured(ctx context.Context, have *identities) error {
 
 // add reads one file. What in it works is taken even where the rest does not.
 func (have *identities) add(path string) error {
-	content, err := readSmall(path, maxIdentityFile)
+	content, err := safefile.Read(path, maxIdentityFile)
 	if err != nil {
-		return &formation.FileError{Op: "read", Path: path, Err: err}
+		return &safefile.Error{Op: "read", Path: path, Err: err}
 	}
-	pub, _ := readSmall(path+".pub", maxIdentityFile)
+	pub, _ := safefile.Read(path+".pub", maxIdentityFile)
 	list, err := crypto.ParseIdentities(content, pub, path)
 	have.list = append(have.list, list...)
 	return err
-}
-
-// readSmall reads a regular file of at most limit bytes.
-func readSmall(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(content)) > limit {
-		return nil, fmt.Errorf("it is longer than %d bytes", limit)
-	}
-	return content, err
 }
 
 // homeDir is the person's home folder, or "".

@@ -6,37 +6,44 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 type importOptions struct {
 	file              string // "-" is standard input
 	overwrite, dryRun bool
+	all               bool // every name, without asking
 }
 
 func (r *runner) importCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "import",
-		Usage:     "take the values of a .env file in",
-		UsageText: "FILE|- [--overwrite] [--dry-run]",
+		Usage:     "take the values of a .env or JSON file in",
+		UsageText: "FILE|- [--all] [--overwrite] [--dry-run]",
 		Description: `   git muxi-secrets import .env
 
 Names are normalised (openai-api-key becomes OPENAI_API_KEY); $ is never
-expanded; lines without a value are skipped. A secret that already has a value
-keeps it unless --overwrite is given. The file itself is left alone.`,
+expanded; lines without a value are skipped. JSON, as 'export' writes it, is
+taken as well. A secret that already has a value keeps it unless --overwrite is
+given. On a terminal the names that a file refers to or that look like
+credentials are proposed: DEBUG and PORT stay. The file itself is left alone.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "overwrite", Usage: "give secrets that already have a value the new one"},
+			&cli.BoolFlag{Name: "all", Usage: "take every name, without asking"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "only say what would change, by name"},
 		},
 		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usage("'import' takes one FILE, or - for standard input").hint("see '%s -h'", c.Command.HelpName)
 			}
-			return s.importFile(ctx, importOptions{c.Args().First(), c.Bool("overwrite"), c.Bool("dry-run")})
+			return s.importFile(ctx, importOptions{c.Args().First(), c.Bool("overwrite"), c.Bool("dry-run"), c.Bool("all")})
 		}),
 	}
 }
@@ -52,7 +59,7 @@ func (s *session) importFile(ctx context.Context, o importOptions) error {
 	if err != nil {
 		return err
 	}
-	opened, err := s.openOrFresh(f, crypto.Fernet)
+	opened, _, err := s.openOrFresh(f, crypto.Fernet)
 	if err != nil {
 		return err
 	}
@@ -61,6 +68,7 @@ func (s *session) importFile(ctx context.Context, o importOptions) error {
 		return err
 	}
 	if o.dryRun {
+		s.sayDialect(assignments)
 		s.sayImport(f, planImport(assignments, opened.Vault, o.overwrite), true)
 		return nil
 	}
@@ -68,24 +76,41 @@ func (s *session) importFile(ctx context.Context, o importOptions) error {
 		s.say("There is no value to import; nothing changed")
 		return nil
 	}
-	w, err := s.openToWrite(ctx, f, crypto.Fernet)
+	chosen, left, err := s.choose(ctx, opened, o, assignments)
+	if err != nil || len(chosen) == 0 {
+		return err
+	}
+	s.sayDialect(chosen)
+	kept, err := s.importChosen(ctx, f, chosen, o.overwrite)
 	if err != nil {
 		return err
 	}
+	left.stays = append(left.stays, kept...)
+	return s.sayLeft(ctx, o, left)
+}
+
+// importChosen stores what was chosen. kept are the names that have another value
+// than the file's, and keep it.
+func (s *session) importChosen(ctx context.Context, f *formation.Formation, assignments []formation.Assignment, overwrite bool) (kept []string, err error) {
+	w, err := s.openToWrite(ctx, f, crypto.Fernet)
+	if err != nil {
+		return nil, err
+	}
 	defer w.close()
-	plan := planImport(assignments, w.Vault, o.overwrite)
+	plan := planImport(assignments, w.Vault, overwrite)
 	for name, value := range plan.set {
 		w.Vault.Set(name, value)
 	}
 	if _, err := w.save(); err != nil {
-		return err
+		return nil, err
 	}
 	s.sayImport(f, plan, false)
 	s.offerHooks(ctx)
 	for _, name := range append(plan.added, plan.changed...) {
-		s.warnBackslash(name, plan.set[name])
+		doubts := formation.Doubts(name, plan.set[name])
+		s.sayDoubts(name, plan.set[name], slices.DeleteFunc(doubts, func(d formation.Doubt) bool { return d == formation.IsNoValue })) // that is said
 	}
-	return nil
+	return plan.kept, nil
 }
 
 func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assignment, error) {
@@ -102,19 +127,63 @@ func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assi
 		label = s.show(path)
 		content, err = readLimited(ctx, func() (io.Reader, error) { return os.Open(path) })
 		if err != nil {
-			return nil, &formation.FileError{Op: "read", Path: path, Err: err}
+			return nil, &safefile.Error{Op: "read", Path: path, Err: err}
 		}
 	}
 	if len(content) > maxValue {
 		return nil, usage("'%s' is longer than %d MiB: that is no .env file", label, maxValue>>20)
 	}
 	assignments, err := formation.ParseDotenv(content)
+	if sealed, ok := errors.AsType[*formation.SealedDotenvError](err); ok {
+		if file == "-" {
+			label = "FILE"
+		} else {
+			label = s.argument(s.at(file))
+		}
+		return nil, s.explainSealedDotenv(sealed, label)
+	}
 	var bad *formation.DotenvError
 	if errors.As(err, &bad) {
 		return nil, failed(err, "cannot read '%s': %v; nothing was imported", label, bad).
-			hint("every line is NAME=VALUE, a # comment or blank; quote a value of several lines")
+			hint("every line is NAME=VALUE, a # comment or blank, with quotes around a value of several lines; or the file is one JSON object of names and texts")
 	}
 	return assignments, err
+}
+
+// explainSealedDotenv names the command that decrypts another tool's file.
+func (s *session) explainSealedDotenv(sealed *formation.SealedDotenvError, file string) error {
+	decrypt := "dotenvx decrypt --stdout -f " + file
+	switch {
+	case sealed.Tool == "sops" && sealed.JSON:
+		decrypt = "sops decrypt --input-type json --output-type json " + file
+	case sealed.Tool == "sops":
+		decrypt = "sops decrypt --input-type dotenv --output-type dotenv " + file
+	}
+	return usage("line %d is encrypted with %s, and what is encrypted is no value; nothing was imported", sealed.Line, sealed.Tool).
+		hint("decrypt it on the way in: '%s | %s import -'", decrypt, s.again())
+}
+
+// sayDialect speaks of what other readers of the file may read otherwise: lines of
+// which only the last counts, and variables that they fill in.
+func (s *session) sayDialect(assignments []formation.Assignment) {
+	lines := map[string][]string{}
+	var dollars []string
+	for _, a := range assignments {
+		lines[a.Name] = append(lines[a.Name], strconv.Itoa(a.Line))
+		if a.Dollar && !slices.Contains(dollars, a.Name) {
+			dollars = append(dollars, a.Name)
+		}
+	}
+
+	for _, a := range assignments {
+		if at := lines[a.Name]; len(at) > 1 {
+			s.warn("lines %s give one name, %s: the last one counts", list(at), a.Name)
+			delete(lines, a.Name)
+		}
+	}
+	if len(dollars) > 0 {
+		s.warn("the $ in %s is kept as it stands; other readers of .env files may fill a variable in there, or drop the backslash", list(dollars))
+	}
 }
 
 // planImport decides name by name; of a name that comes twice the last value
@@ -145,7 +214,7 @@ func planImport(assignments []formation.Assignment, vault *formation.Vault, over
 			plan.added = append(plan.added, name)
 		}
 		plan.set[name] = value
-		if formation.IsPlaceholder(value) {
+		if formation.IsPlaceholder(value) && !last[name].Dollar {
 			plan.hinting = append(plan.hinting, name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 )
 
 type initOptions struct {
@@ -30,10 +31,7 @@ Running it again changes nothing.`,
 			&cli.BoolFlag{Name: "no-hooks", Usage: "do not install git hooks"},
 			&cli.BoolFlag{Name: "start-over", Usage: "the key is lost: keep the old secrets.enc under another name and begin an empty one"},
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 			o := initOptions{format: crypto.Format(c.String("format")), startOver: c.Bool("start-over"), noHooks: c.Bool("no-hooks")}
 			if o.format != crypto.Fernet && o.format != crypto.Age {
 				return usage("--format is 'fernet' or 'age'").hint("without it a new vault is fernet, which the MUXI runtime reads")
@@ -48,9 +46,13 @@ func (s *session) init(ctx context.Context, o initOptions) error {
 	if err != nil {
 		return err
 	}
+	s.unfilter = true
 	open := s.openToWrite
 	if o.startOver {
 		open = s.startOver
+		if err := s.notLost(ctx, f); err != nil {
+			return err
+		}
 	}
 	w, err := open(ctx, f, o.format)
 	if err != nil {
@@ -85,6 +87,22 @@ func (s *session) init(ctx context.Context, o initOptions) error {
 	return nil
 }
 
+// notLost puts a key back that is at hand, before anything is begun anew for want of
+// one. A .key that is there is its owner's to judge.
+func (s *session) notLost(ctx context.Context, f *formation.Formation) error {
+	if there, err := f.HasKey(); err != nil || there {
+		return nil // opening says more
+	}
+	put, err := s.putBack(ctx, f)
+	if err != nil && s.explain(err).Code != exitNoKey {
+		return err
+	}
+	if put {
+		s.say("It was not lost after all")
+	}
+	return nil
+}
+
 func haveNo(names []string) string {
 	if len(names) == 1 {
 		return names[0] + " has"
@@ -115,7 +133,7 @@ func absent(names []string, vault *formation.Vault) []string {
 // good one is used for the new vault, a malformed one is the user's to move.
 func (s *session) startOver(ctx context.Context, f *formation.Formation, format crypto.Format) (*writing, error) {
 	return s.lockToWrite(ctx, f, func(w *writing) error {
-		_, err := f.Open()
+		_, err := f.OpenToWrite()
 		var missing *formation.NoKeyError
 		var sealed *formation.VaultError
 		switch {
@@ -130,11 +148,11 @@ func (s *session) startOver(ctx context.Context, f *formation.Formation, format 
 			w.fresh = true
 			w.Opened = &formation.Opened{Formation: f, Key: key, Vault: formation.NewVault()}
 		case errors.As(err, &sealed):
-			key, err := f.ReadKey()
+			own, err := f.ReadKeyFile()
 			if err != nil {
 				return err
 			}
-			w.Opened = &formation.Opened{Formation: f, Key: key, Vault: formation.NewVault()}
+			w.Opened = &formation.Opened{Formation: f, Key: own.Key, Found: own, Vault: formation.NewVault()}
 		default:
 			return w.open(f, format)
 		}
@@ -144,21 +162,56 @@ func (s *session) startOver(ctx context.Context, f *formation.Formation, format 
 			return err
 		}
 		if shared && w.fresh && len(people.All()) > 0 {
-			wrapped, err := crypto.Wrap(w.Key.File(), people.Recipients(), s.talk(ctx))
-			if err != nil {
-				return s.explainWrap(err, len(people.All()))
-			}
-			if err := w.batch.Replace(f.Path(formation.WrappedKeyFile), wrapped, formation.ModeOf(f.Path(formation.WrappedKeyFile), 0o644)); err != nil {
+			if err := w.wrapAnew(ctx, f, people); err != nil {
 				return err
 			}
-			w.done = append(w.done, fmt.Sprintf("Wrapped the new key for %s", plural(len(people.All()), "recipient")))
 		}
 		aside, err := f.AsideName(s.Now())
 		if err != nil {
 			return err
 		}
-		w.batch.Move(f.Path(formation.VaultFile), f.Path(aside))
+		if err := w.batch.Copy(f.Path(formation.VaultFile), f.Path(aside)); err != nil {
+			return err
+		}
 		w.done = append(w.done, fmt.Sprintf("Kept the old %s as %s", formation.VaultFile, s.show(f.Path(aside))))
 		return nil
 	})
+}
+
+// wrapAnew wraps a key that begins anew for those whom the key before vouched for:
+// others may have put themselves into the list.
+func (w *writing) wrapAnew(ctx context.Context, f *formation.Formation, people *formation.People) error {
+	st, err := w.s.sharing(ctx, f)
+	if err != nil {
+		return err
+	}
+	if st.folder.Repo != nil {
+		news := st.newcomers(people, st.Pin.Key)
+		for _, person := range news {
+			people.Remove(person.Recipient)
+		}
+		if len(news) > 0 {
+			w.s.warn("nobody vouched for %s in %s: the new key is not wrapped for them", judge.People(news), w.s.show(f.Path(formation.RecipientsFile)))
+			w.s.hint("'%s share add RECIPIENT' vouches for one", w.s.callOn(f))
+		}
+	}
+	if st.folder.Repo != nil && st.Once() {
+		people.Sign(w.Key)
+		w.signed = true
+		if err := w.batch.Replace(f.Path(formation.RecipientsFile), people.Encode(), 0o644); err != nil {
+			return err
+		}
+		w.done = append(w.done, "Nobody vouches for the new key, since the lost one cannot: 'check --base' is red for this change, once",
+			fmt.Sprintf("Each colleague takes it with '%s unlock --accept %s'", w.s.callOn(f), w.Key.Fingerprint()))
+	}
+	recipients := people.Recipients()
+	if len(recipients) == 0 {
+		return nil
+	}
+	wrapped, err := crypto.Wrap(w.Key.File(), recipients, w.s.talk(ctx))
+	if err != nil {
+		return w.s.explainWrap(err, len(recipients))
+	}
+	w.done = append(w.done, fmt.Sprintf("Wrapped the new key for %s", plural(len(recipients), "recipient")))
+	return w.batch.Replace(f.Path(formation.WrappedKeyFile), wrapped, 0o644)
 }

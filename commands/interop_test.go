@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto/cryptotest"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 // awkward are values that some tool on the way to the runtime would mangle, by
@@ -67,8 +68,8 @@ func TestTheRuntimeReadsWhatWeWrite(t *testing.T) {
 			want := awkward()
 			from := filepath.Join(t.TempDir(), "value")
 			for i, name := range slices.Sorted(maps.Keys(want)) {
-				if i%2 == 0 {
-					b.do(want[name]+"\n", "add", name, "--stdin") // one newline at its end is taken off
+				if i%2 == 0 && !strings.HasSuffix(want[name], "\r") {
+					b.do(want[name]+"\n", "add", name, "--stdin") // one line end, LF or CR LF, is taken off
 				} else {
 					must(t, os.WriteFile(from, []byte(want[name]), 0o600))
 					b.do("", "add", name, "--from-file", from)
@@ -211,10 +212,7 @@ else:
         response[name] = value if isinstance(value, str) else "not a string"
 `, b.do("", "render", "awkward.afs", "--reveal").out, &got)
 	if got == nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("python3 has no yaml (Debian: python3-yaml)")
-		}
-		t.Skip("python3 has no yaml (Debian: python3-yaml)")
+		needs.Missing(t, "python3 has no yaml (Debian: python3-yaml)")
 	}
 	for name, value := range want {
 		if got[name] != value || got[name+"_LIST"] != value {

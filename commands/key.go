@@ -15,6 +15,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // The commands that bring a key from a vault elsewhere and put it there. They
@@ -34,12 +35,6 @@ func (r *runner) keyCommand() *cli.Command {
 		UsageText: "export|import|fingerprint|pull|push",
 		Description: `   git muxi-secrets key export --passphrase > key.age
    git muxi-secrets key import key.age`,
-		Action: func(c *cli.Context) error {
-			if !c.Args().Present() {
-				return usage("'key' is followed by export, import, fingerprint, pull or push").hint("see '%s key -h'", program)
-			}
-			return unknownCommand(c.Command.Subcommands, program+" key", c.Args().First())
-		},
 		Subcommands: []*cli.Command{
 			{
 				Name:      "export",
@@ -55,10 +50,7 @@ way.`,
 					&cli.StringSliceFlag{Name: "to", Usage: "seal it for `RECIPIENT`, or for those in a file; may be given more than once"},
 					&cli.BoolFlag{Name: "passphrase", Usage: "seal it with a passphrase, which is asked for"},
 				},
-				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-					if err := noArguments(c); err != nil {
-						return err
-					}
+				Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 					return s.keyExport(ctx, c.StringSlice("to"), c.Bool("passphrase"))
 				}),
 			},
@@ -70,8 +62,9 @@ way.`,
    printf %s "$FORMATION_KEY" | git muxi-secrets key import -
 
 A sealed key (from 'key export' or age) opens with your identities or its
-passphrase; a plain one is taken as it is. Without FILE it is asked for. A key
-that is there already is kept for older commits. None is ever made.`,
+passphrase; a plain one is taken as it is. Without FILE it is read from a pipe or
+a redirected file, else asked for. A key that is there already is kept for older
+commits. None is ever made.`,
 				Flags: []cli.Flag{
 					&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "the `FILE` of an age or SSH private key; may be given more than once"},
 				},
@@ -88,10 +81,7 @@ that is there already is kept for older commits. None is ever made.`,
 				UsageText:   "[--all]",
 				Description: "   git muxi-secrets key fingerprint",
 				Flags:       []cli.Flag{allFlag()},
-				Action: r.action(func(_ context.Context, s *session, c *cli.Context) error {
-					if err := noArguments(c); err != nil {
-						return err
-					}
+				Action: r.plain(func(_ context.Context, s *session, c *cli.Context) error {
 					return s.each(s.keyFingerprint)
 				}),
 			},
@@ -105,10 +95,7 @@ that is there already is kept for older commits. None is ever made.`,
 The command prints the key. {formation} is the formation's path from the top of
 the repository, {name} its folder's name, both quoted for the shell.`,
 				Flags: []cli.Flag{allFlag()},
-				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-					if err := noArguments(c); err != nil {
-						return err
-					}
+				Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 					return s.each(func(f *formation.Formation) error { return s.keyPull(ctx, f) })
 				}),
 			},
@@ -121,10 +108,7 @@ the repository, {name} its folder's name, both quoted for the shell.`,
 
 The command reads the key from standard input.`,
 				Flags: []cli.Flag{allFlag()},
-				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-					if err := noArguments(c); err != nil {
-						return err
-					}
+				Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 					return s.each(func(f *formation.Formation) error { return s.keyPush(ctx, f) })
 				}),
 			},
@@ -135,7 +119,7 @@ The command reads the key from standard input.`,
 func (s *session) keyExport(ctx context.Context, to []string, passphrase bool) error {
 	if (len(to) > 0) == passphrase {
 		return usage("'key export' needs --to RECIPIENT or --passphrase, and one of them only").
-			hint("a key is never printed in the clear; the team's way is '%s share add'", program)
+			hint("a key is never printed in the clear; the team's way is '%s share add'", s.again())
 	}
 	var recipients []*crypto.Recipient
 	for _, arg := range to {
@@ -151,13 +135,11 @@ func (s *session) keyExport(ctx context.Context, to []string, passphrase bool) e
 	if err != nil {
 		return err
 	}
-	content, _, err := f.ReadKeyFile()
+	opened, err := s.open(f) // nobody is helped by a key that does not open the vault
 	if err != nil {
 		return err
 	}
-	if _, err := f.Open(); err != nil {
-		return err // nobody is helped by a key that does not open the vault
-	}
+	content := opened.Found.Content
 	var sealed []byte
 	if passphrase {
 		words, err := s.newPassphrase(ctx)
@@ -173,13 +155,13 @@ func (s *session) keyExport(ctx context.Context, to []string, passphrase bool) e
 	if _, err := s.Out.Write(sealed); err != nil {
 		return err
 	}
-	s.hint("'%s key import FILE' takes it in, in a clone of this repository", program)
+	s.hint("'%s key import FILE' takes it in, in a clone of this repository", s.again())
 	return nil
 }
 
 // newPassphrase asks for a passphrase, twice.
 func (s *session) newPassphrase(ctx context.Context) ([]byte, error) {
-	terminal, err := s.openTerminal("without one, seal the key for a person: '%s key export --to RECIPIENT'", program)
+	terminal, err := s.openTerminal("without one, seal the key for a person: '%s key export --to RECIPIENT'", s.again())
 	if err != nil {
 		return nil, err
 	}
@@ -201,158 +183,12 @@ func (s *session) newPassphrase(ctx context.Context) ([]byte, error) {
 	return []byte(first), nil
 }
 
-func (s *session) keyImport(ctx context.Context, from string, identities []string) error {
-	f, err := s.formation()
-	if err != nil {
-		return err
-	}
-	content, err := s.keyInput(ctx, from)
-	if err != nil {
-		return err
-	}
-	return s.importKey(ctx, f, content, identities)
-}
-
-// keyInput reads a key or a sealed one from where a person says.
-func (s *session) keyInput(ctx context.Context, from string) ([]byte, error) {
-	switch from {
-	case "-":
-		content, err := readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		return content, nil
-	case "":
-		terminal, err := s.openTerminal("give the key as a file, or on standard input: '%s key import -'", program)
-		if err != nil {
-			return nil, err
-		}
-		defer terminal.Close()
-		answer, err := terminal.Ask(ctx, "Key (hidden): ", tty.Options{Hidden: true, Last: true})
-		return []byte(answer), err
-	}
-	path := s.at(s.home(from))
-	content, err := readSmall(path, maxKeyInput)
-	if err != nil {
-		return nil, usage("cannot read the key from that file (its name is not repeated here): %s", (&formation.FileError{Err: err}).Cause()).
-			hint("a key is never an argument: give the file that holds it, or '-' for standard input")
-	}
-	return content, nil
-}
-
-// importKey takes in what holds a key: the key, or a sealed one.
-func (s *session) importKey(ctx context.Context, f *formation.Formation, content []byte, identities []string) error {
-	if len(content) > maxKeyInput {
-		return usage("that is longer than any key; nothing was changed")
-	}
-	if len(bytes.TrimSpace(content)) == 0 {
-		return usage("there is no key in what was given: it is empty; nothing was changed").
-			hint("in CI: is the variable that holds the key set for this job?")
-	}
-	content = armoredBlock(content)
-	if format, err := crypto.Detect(content); err == nil && format == crypto.Age {
-		opened, err := s.openSealedKey(ctx, f, content, identities)
-		if err != nil {
-			return err
-		}
-		content = opened
-	}
-	key, err := crypto.ParseKey(content)
-	if _, sealed := crypto.Detect(content); err != nil && crypto.ReasonOf(sealed) == crypto.Truncated {
-		return usage("the sealed key is cut short; nothing was changed").hint("was all of it copied, from the BEGIN line to the END line?")
-	}
-	if err != nil {
-		return (usage("what was given is no key: %v; nothing was changed", err)).
-			hint("a Fernet key has 44 characters, an age key starts with AGE-SECRET-KEY-")
-	}
-	took, err := s.takeKey(ctx, f, key.File())
-	if err != nil {
-		return err
-	}
-	if took == keySame {
-		s.say("%s has that key already", s.name(f))
-	} else {
-		s.say("Imported the %s of %s", keyNow(key), s.name(f))
-	}
-	return nil
-}
-
-// armoredBlock finds a whole armored age file in a text, such as a mail that
-// quotes or indents it; else it returns the text.
-func armoredBlock(text []byte) []byte {
-	const begin, end = "-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----"
-	var block []byte
-	for line := range bytes.Lines(text) {
-		line = bytes.Trim(line, " \t\r\n>")
-		switch {
-		case string(line) == begin:
-			block = []byte(begin + "\n")
-		case block == nil || len(line) == 0:
-		case string(line) == end:
-			return append(block, end+"\n"...)
-		default:
-			block = append(append(block, line...), '\n')
-		}
-	}
-	return text
-}
-
-// openSealedKey opens what 'key export' or age made.
-func (s *session) openSealedKey(ctx context.Context, f *formation.Formation, sealed []byte, files []string) ([]byte, error) {
-	if crypto.NeedsPassphrase(sealed) {
-		terminal, err := s.openTerminal("this key is sealed with a passphrase, which is asked for on a terminal")
-		if err != nil {
-			return nil, err
-		}
-		defer terminal.Close()
-		words, err := terminal.Ask(ctx, "Passphrase of the key (hidden): ", tty.Options{Hidden: true, Last: true})
-		if err != nil {
-			return nil, err
-		}
-		content, err := crypto.UnwrapWithPassphrase(sealed, []byte(words))
-		if err != nil {
-			return nil, s.explainSealedKey(err, nil)
-		}
-		return content, nil
-	}
-	have, err := s.identities(ctx, files)
-	if err != nil {
-		return nil, err
-	}
-	content, _, err := s.unwrap(ctx, sealed, have)
-	if err != nil {
-		return nil, s.explainSealedKey(err, have)
-	}
-	return content, nil
-}
-
-func (s *session) explainSealedKey(err error, have *identities) error {
-	e := &Error{Code: exitNoKey, Err: err}
-	switch crypto.ReasonOf(err) {
-	case crypto.WrongPassphrase:
-		return e.line("that is not the passphrase of this key, or the key was damaged on its way; nothing was changed").hint("try again")
-	case crypto.NoIdentity:
-		e.line("the key is sealed for somebody else: none of your keys opens it; nothing was changed")
-		for _, identity := range sources(have.list) {
-			e.line("tried %s", s.showOwn(identity))
-		}
-		return e.hint("name yours with --identity FILE, or send whoever made it your public key")
-	case crypto.NeedsPerson:
-		return e.line("the key opens only with something that asks for a passphrase, and there is no terminal to ask on").
-			hint("run it on a terminal, or name a key without a passphrase with --identity FILE")
-	}
-	if own, ok := errors.AsType[*Error](err); ok {
-		return own // an identity that cannot be read
-	}
-	if own := s.explain(err); own.Code == exitInterrupted || own.Code == exitUsage {
-		return own
-	}
-	return e.line("cannot open the sealed key: %v; nothing was changed", err).hint("was all of it copied, from the BEGIN line to the END line?")
-}
-
 func (s *session) keyFingerprint(f *formation.Formation) error {
-	key, err := f.ReadKey()
-	if err != nil {
+	var key *crypto.Key
+	opened, err := s.open(f)
+	if err == nil {
+		key = opened.Key
+	} else if key, _ = f.ReadKey(); key == nil { // .key, whether it opens the vault or not
 		return err
 	}
 	if s.all {
@@ -377,18 +213,15 @@ func (s *session) keyPull(ctx context.Context, f *formation.Formation) error {
 }
 
 func (s *session) keyPush(ctx context.Context, f *formation.Formation) error {
-	content, key, err := f.ReadKeyFile()
+	// A key that does not open the vault would overwrite one that does.
+	opened, err := s.open(f)
 	if err != nil {
 		return err
 	}
-	// A key that does not open the vault would overwrite one that does.
-	if _, err := f.Open(); err != nil {
+	if err := s.keyCommandRun(ctx, f, pushConfig, bytes.NewReader(opened.Found.Content), io.Discard); err != nil {
 		return err
 	}
-	if err := s.keyCommandRun(ctx, f, pushConfig, bytes.NewReader(content), io.Discard); err != nil {
-		return err
-	}
-	s.say("Pushed the %s of %s", keyNow(key), s.name(f))
+	s.say("Pushed the %s of %s", keyNow(opened.Key), s.name(f))
 	return nil
 }
 
@@ -423,7 +256,7 @@ func (s *session) keyCommandRun(ctx context.Context, f *formation.Formation, con
 	}
 	run := exec.CommandContext(ctx, shell, "-c", expandCommand(command))
 	run.Dir, run.Stdin, run.Stdout, run.Stderr = dir, in, out, bare(s.Err)
-	run.Env = append(run.Environ(), formationVariable+"="+s.fromTop(layout, f.Dir), nameVariable+"="+filepath.Base(realDir(f.Dir)))
+	run.Env = append(run.Environ(), formationVariable+"="+s.fromTop(layout, f.Dir), nameVariable+"="+filepath.Base(paths.Real(f.Dir)))
 	if err := run.Run(); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -441,13 +274,6 @@ func exitText(err error) string {
 		return exit.ProcessState.String()
 	}
 	return err.Error()
-}
-
-func realDir(dir string) string {
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		return real
-	}
-	return dir
 }
 
 // expandCommand puts variables in place of a command's {formation} and {name},

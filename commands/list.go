@@ -31,10 +31,7 @@ A known public prefix is shown, then a mask of one fixed length.`,
 			jsonFlag(),
 			allFlag(),
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 			return s.list(listOptions{names: c.Bool("names"), json: c.Bool("json")})
 		}),
 	}
@@ -65,6 +62,7 @@ func (s *session) list(o listOptions) error {
 	lists := []listed{}
 	code := exitDone
 	for _, f := range formations {
+		s.current = f
 		one, err := s.listOne(f, o)
 		if err != nil && !s.all {
 			return err
@@ -99,7 +97,7 @@ func (s *session) printLists(lists []listed, o listOptions) error {
 
 func (s *session) listOne(f *formation.Formation, o listOptions) (listed, error) {
 	one := listed{Formation: s.name(f), Secrets: []listedSecret{}}
-	opened, err := f.Open()
+	opened, err := s.open(f)
 	if err != nil {
 		return one, err
 	}
@@ -140,7 +138,8 @@ func (s *session) printList(one listed, o listOptions) {
 // printJSON writes v indented by two blanks, without HTML escapes.
 func (s *session) printJSON(v any) error { return writeJSON(s.Out, v) }
 
-// writeJSON writes v for programs; a person's terminal is not steered by it.
+// writeJSON writes v for programs; a person's terminal is not steered by it, nor
+// the runner of a pipeline.
 func writeJSON(w io.Writer, v any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -149,7 +148,7 @@ func writeJSON(w io.Writer, v any) error {
 	if err := encoder.Encode(v); err != nil {
 		return err
 	}
-	text := b.Bytes()
+	text := bytes.ReplaceAll(b.Bytes(), []byte("##"), []byte(`#\u0023`))
 	if bytes.ContainsFunc(text, func(r rune) bool { return r >= 0x7f && steers(r) }) {
 		var escaped []byte
 		for _, r := range string(text) {

@@ -7,11 +7,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/history"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/trust"
+	"github.com/urfave/cli/v2"
 )
 
 type logOptions struct {
@@ -42,7 +43,7 @@ exits 0 whatever it finds, also for a NAME that was never there.`,
 				return usage("--max-count is a number of commits").hint("see '%s -h'", c.Command.HelpName)
 			}
 			if c.Args().Present() {
-				name, err := oneName(c)
+				name, err := s.oneName(c)
 				if err != nil {
 					return err
 				}
@@ -67,13 +68,15 @@ type loggedEntry struct {
 	Subject   string          `json:"subject"`
 	Changes   []changedSecret `json:"changes"`
 	Rotated   bool            `json:"rotated"`
+	Vouched   *bool           `json:"vouched"`             // of a rotation where lists are signed: by the key before; else null
 	Converted crypto.Format   `json:"converted,omitempty"` // the format since
 	MovedFrom string          `json:"movedFrom,omitempty"` // the folder before
 	Oldest    bool            `json:"oldest,omitempty"`    // a shallow clone ends here
 	Readable  bool            `json:"readable"`            // false: what changed cannot be said
 	Note      string          `json:"note,omitempty"`
 
-	date time.Time
+	date     time.Time
+	rotation trust.Rotation
 }
 
 func (s *session) log(ctx context.Context, o logOptions) error {
@@ -94,14 +97,14 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	}
 	// Thousands of small things are made and dropped; there is memory for them.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
-	var ahead *hooks.Ahead
+	var ahead *history.Ahead
 	if o.most == 0 {
-		ahead = &hooks.Ahead{Reopen: s.reopen, Dirs: dirs}
+		ahead = &history.Ahead{Reopen: s.reopen, Dirs: dirs}
 	}
 	progress, walked := s.progress(), 0
-	history, err := hooks.ReadHistory(ctx, readingLog{repo, progress}, s.gitKeys(ctx, repo), "", ahead)
+	past, err := history.Read(ctx, readingLog{repo, progress}, s.keys(), "", ahead)
 	if err == nil {
-		err = history.Walk(dirs, func(n int, c *hooks.VaultCommit) bool {
+		err = past.Walk(dirs, func(n int, c *history.VaultCommit) bool {
 			walked++
 			progress.show("comparing versions: %d commits", walked)
 			if entry, ok := entryOf(c, o.name); ok {
@@ -111,10 +114,13 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 		})
 	}
 	progress.clear()
+	if err == nil {
+		err = judgeRotations(ctx, repo, list)
+	}
 	if err != nil {
 		return s.explainHistory(err)
 	}
-	s.sayHistory(history, o, list)
+	s.sayHistory(past, o, list)
 	if o.name != "" && !slices.ContainsFunc(list, func(l logged) bool { return len(l.Entries) > 0 }) {
 		s.neverLogged(o.name, formations)
 	}
@@ -135,13 +141,16 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 
 // entryOf is what log tells of a commit; ok is false where it has nothing about
 // the one name asked for.
-func entryOf(c *hooks.VaultCommit, name string) (entry loggedEntry, ok bool) {
+func entryOf(c *history.VaultCommit, name string) (entry loggedEntry, ok bool) {
 	entry = loggedEntry{
 		Commit: c.Hash, Author: c.Author, Email: c.Email, Subject: c.Subject, date: c.Date,
 		Changes: changedSecrets(c.Changes), Rotated: c.Rotated, Converted: c.Converted, MovedFrom: c.MovedFrom, Oldest: c.Oldest, Readable: c.Err == nil,
 	}
 	if !c.Date.IsZero() {
 		entry.Date = c.Date.Format(time.RFC3339)
+	}
+	if c.Rotated {
+		entry.rotation = trust.Rotation{Commit: c.Hash, Parents: c.Parents, Dir: c.Dir, Was: c.MovedFrom, From: c.From.Public(), To: c.To.Public()}
 	}
 	if c.Err != nil {
 		entry.Note = whyUnread(c.Err)
@@ -156,9 +165,43 @@ func entryOf(c *hooks.VaultCommit, name string) (entry loggedEntry, ok bool) {
 	return entry, len(entry.Changes) > 0 || !entry.Readable
 }
 
+// judgeRotations says of each rotation whether the key before vouched for it.
+func judgeRotations(ctx context.Context, repo gitutil.Repository, list []logged) error {
+	var entries []*loggedEntry
+	var rotations []trust.Rotation
+	for _, one := range list {
+		for i := range one.Entries {
+			if e := &one.Entries[i]; e.Rotated {
+				entries = append(entries, e)
+				rotations = append(rotations, e.rotation)
+			}
+		}
+	}
+
+	vouching, err := trust.OfRotations(ctx, repo, rotations)
+	for i, v := range vouching {
+		if v != trust.NeverSigned {
+			vouched := v == trust.Vouches
+			entries[i].Vouched = &vouched
+		}
+	}
+	return err
+}
+
+// vouchedFor is what is said of a rotation behind it.
+func (e loggedEntry) vouchedFor() string {
+	switch {
+	case e.Vouched == nil:
+		return ""
+	case *e.Vouched:
+		return ", vouched for"
+	}
+	return "; nobody vouched for it"
+}
+
 // sayHistory says what the log does not show.
-func (s *session) sayHistory(history *hooks.History, o logOptions, list []logged) {
-	if history.Shallow && o.most == 0 {
+func (s *session) sayHistory(past *history.History, o logOptions, list []logged) {
+	if past.Shallow && o.most == 0 {
 		s.warn("this clone is shallow: what came before its oldest commits is not shown ('git fetch --unshallow' gets it)")
 	}
 	empty := !slices.ContainsFunc(list, func(l logged) bool { return len(l.Entries) > 0 })
@@ -168,7 +211,7 @@ func (s *session) sayHistory(history *hooks.History, o logOptions, list []logged
 	if slices.ContainsFunc(list, func(l logged) bool {
 		return slices.ContainsFunc(l.Entries, func(e loggedEntry) bool { return !e.Readable })
 	}) {
-		s.hint("get the key with '%s unlock' or '%s key import FILE' to see what was changed in every commit", program, program)
+		s.hint("get the key with '%s unlock' or '%s key import FILE' to see what was changed in every commit", s.again(), s.again())
 	}
 }
 
@@ -177,7 +220,7 @@ func (s *session) sayHistory(history *hooks.History, o logOptions, list []logged
 func (s *session) neverLogged(spelled string, formations []*formation.Formation) {
 	name := formation.Normalize(spelled)
 	for _, f := range formations {
-		opened, err := f.Open()
+		opened, err := s.open(f)
 		if err != nil {
 			continue
 		}
@@ -213,9 +256,9 @@ func (s *session) printLog(one logged) {
 		}
 		switch {
 		case e.Converted != "":
-			line("converted to %s", e.Converted)
+			line("converted to %s%s", e.Converted, e.vouchedFor())
 		case e.Rotated:
-			line("rotated the key")
+			line("rotated the key%s", e.vouchedFor())
 		}
 		if e.MovedFrom != "" {
 			line("moved from %s", e.MovedFrom)

@@ -14,7 +14,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/docs"
-	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // pageMark is in every page that this program comes with, and in no other.
@@ -30,7 +31,7 @@ func (r *runner) manCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "man",
 		Usage:     "show a man page, or install them for 'git help'",
-		UsageText: "[COMMAND | guide] | --install [--prefix DIR] | --uninstall [--prefix DIR]",
+		UsageText: "[COMMAND | guide] | --install [--prefix FOLDER] | --uninstall [--prefix FOLDER]",
 		Description: `   git muxi-secrets man guide         from the first secret to CI
    git muxi-secrets man add
    git muxi-secrets man --install     then: git help muxi-secrets
@@ -40,7 +41,7 @@ itself; where that cannot be written, or is no bin, to ~/.local/share/man.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "install", Usage: "install the man pages"},
 			&cli.BoolFlag{Name: "uninstall", Usage: "remove the man pages that --install wrote"},
-			&cli.StringFlag{Name: "prefix", Usage: "below `DIR`: DIR/share/man/man1"},
+			&cli.StringFlag{Name: "prefix", Usage: "below `FOLDER`: FOLDER/share/man/man1"},
 		},
 		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
 			o := manOptions{c.Args().Slice(), c.Bool("install"), c.Bool("uninstall"), c.String("prefix")}
@@ -48,7 +49,7 @@ itself; where that cannot be written, or is no bin, to ~/.local/share/man.`,
 			case o.install && o.uninstall:
 				return usage("--install and --uninstall exclude each other").hint("give one of them")
 			case c.IsSet("prefix") && (o.prefix == "" || !o.install && !o.uninstall):
-				return usage("--prefix DIR goes with --install or --uninstall").hint("see '%s -h'", c.Command.HelpName)
+				return usage("--prefix FOLDER goes with --install or --uninstall").hint("see '%s -h'", c.Command.HelpName)
 			case o.install || o.uninstall:
 				if err := noArguments(c); err != nil {
 					return err
@@ -122,6 +123,9 @@ func (s *session) showPage(ctx context.Context, page docs.Page) error {
 	if out := s.terminalOut(); out != nil {
 		if viewer, err := exec.LookPath("man"); err == nil {
 			shown, err := s.showWith(ctx, viewer, page, out)
+			if err == nil && shown && !s.manFinds(viewer) {
+				s.hint("'%s man --install' has 'git muxi-secrets --help', 'git help muxi-secrets' and man find these pages", program)
+			}
 			if err != nil || shown {
 				return err
 			}
@@ -137,11 +141,7 @@ func (s *session) terminalOut() *os.File {
 	if !s.OutIsTerminal {
 		return nil
 	}
-	out := s.Out
-	if sticky, ok := out.(*stickyWriter); ok {
-		out = sticky.Writer
-	}
-	file, _ := out.(*os.File)
+	file, _ := bare(s.Out).(*os.File)
 	return file
 }
 
@@ -195,7 +195,7 @@ func (s *session) manFolders(prefix string) []string {
 func (s *session) installPages(prefix string) error {
 	folders := s.manFolders(prefix)
 	if len(folders) == 0 {
-		return failed(nil, "there is no folder to install man pages in").hint("name one with --prefix DIR")
+		return failed(nil, "there is no folder to install man pages in").hint("name one with --prefix FOLDER")
 	}
 	var refused error
 	for _, folder := range folders {
@@ -217,23 +217,25 @@ func (s *session) installPages(prefix string) error {
 func isReadOnly(err error) bool { return strings.Contains(err.Error(), "read-only") }
 
 func (s *session) writePages(folder string) error {
-	batch := s.Files.Batch()
-	defer batch.Discard()
+	place := func(page docs.Page) string { return filepath.Join(folder, "man"+page.Section, page.File()) }
 	for _, page := range pagesAndLinks() {
-		file := filepath.Join(folder, "man"+page.Section, page.File())
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			return &formation.FileError{Op: "create", Path: filepath.Dir(file), Err: err}
+		file := place(page)
+		if err := safefile.MakeFolder(filepath.Dir(file), 0o755); err != nil {
+			return &safefile.Error{Op: "create", Path: filepath.Dir(file), Err: err}
 		}
 		if ours, err := isOurPage(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return &formation.FileError{Op: "read", Path: file, Err: err}
+			return &safefile.Error{Op: "read", Path: file, Err: err}
 		} else if err == nil && !ours {
-			return refuse("'%s' is not of this program; nothing was changed", s.show(file)).hint("move it away, or name another folder with --prefix DIR")
+			return refuse("'%s' is not of this program; nothing was changed", s.show(file)).hint("move it away, or name another folder with --prefix FOLDER")
 		}
-		if err := batch.Put(file, page.Roff, 0o644); err != nil {
+	}
+
+	for _, page := range pagesAndLinks() {
+		if err := s.Files.Put(place(page), page.Roff, 0o644); err != nil {
 			return err
 		}
 	}
-	return batch.Commit()
+	return nil
 }
 
 // pagesAndLinks are the pages, and for each command's one a link under the name
@@ -250,7 +252,7 @@ func pagesAndLinks() []docs.Page {
 }
 
 func isOurPage(file string) (bool, error) {
-	content, err := readSmall(file, maxPage)
+	content, err := safefile.Read(file, maxPage)
 	return bytes.HasPrefix(content, []byte(pageMark)), err
 }
 
@@ -264,16 +266,21 @@ func (s *session) sayReachable(folder string) {
 		s.hint("there is no 'man' here; '%s man' prints them", program)
 		return
 	}
+	if !s.manFinds(viewer) {
+		s.hint("man does not look there: put 'export MANPATH=%s:' into your shell's start file", paths.Escape(folder))
+		return
+	}
+	s.hint("read them with 'git help muxi-secrets', 'man git-muxi-secrets-add'")
+}
+
+// manFinds reports whether man, and so git, finds an installed page of ours.
+func (s *session) manFinds(viewer string) bool {
 	look := exec.Command(viewer, "-w", "git-muxi-secrets")
 	if s.Environ != nil {
 		look.Env = s.Environ()
 	}
 	found, err := look.Output()
-	if err != nil || len(bytes.TrimSpace(found)) == 0 {
-		s.hint("man does not look there: put 'export MANPATH=%s:' into your shell's start file", quote(folder))
-		return
-	}
-	s.hint("read them with 'git help muxi-secrets', 'man git-muxi-secrets-add'")
+	return err == nil && len(bytes.TrimSpace(found)) > 0
 }
 
 func (s *session) uninstallPages(prefix string) error {
@@ -312,7 +319,7 @@ func (s *session) removePages(folder string) (count int, err error) {
 				continue
 			}
 			if err := os.Remove(file); err != nil {
-				return count, &formation.FileError{Op: "remove", Path: file, Err: err}
+				return count, &safefile.Error{Op: "remove", Path: file, Err: err}
 			}
 			count++
 		}

@@ -18,6 +18,8 @@ func TestManOnTerminal(t *testing.T) {
 	t.Setenv("MANPAGER", "cat")
 	c := b.onTerminal(t, stdinNull, "man", "add")
 	c.waitFor("GIT-MUXI-SECRETS-ADD(1)")
+	c.waitFor("'git muxi-secrets man --install' has") // it is installed nowhere
+	c.waitFor("'git muxi-secrets --help'")
 	c.exit(0)
 
 	bin := t.TempDir()

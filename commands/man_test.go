@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/muxi-ai/git-muxi-secrets/docs"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
+	"github.com/urfave/cli/v2"
 )
 
 // page is the Markdown of a man page.
@@ -190,8 +190,8 @@ func TestManPagesNameRulesAndCodes(t *testing.T) {
 	if got := terms(overview.sections["EXIT STATUS"]); !slices.Equal(got, codes) {
 		t.Errorf("EXIT STATUS has %q, want %q", got, codes)
 	}
-	settings := []string{identityConfig, pullConfig, pushConfig, hooks.MaxAgeConfig}
-	for _, driver := range hooks.Drivers() {
+	settings := []string{identityConfig, pullConfig, pushConfig, judge.MaxAgeConfig}
+	for _, driver := range hooks.Drivers("") {
 		if !strings.HasSuffix(driver.Key, ".name") {
 			settings = append(settings, driver.Key)
 		}

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"strings"
-	"unicode/utf8"
 )
 
 // manWidth is how wide a page is where there is no man(1) to set it.
@@ -53,6 +52,7 @@ func plainPage(roff []byte) string {
 			p.gap = true
 		}
 	}
+
 	p.flush()
 	return p.out.String()
 }
@@ -104,15 +104,17 @@ func (p *typesetter) flush() {
 	}
 	line, lead := "", p.mark
 	for _, word := range p.words {
-		if line != "" && p.indent+utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > manWidth {
+		if line != "" && p.indent+textWidth(line)+1+textWidth(word) > manWidth {
 			p.paragraphLine(line, &lead)
 			line = ""
 		}
+
 		if line != "" {
 			line += " "
 		}
 		line += word
 	}
+
 	p.paragraphLine(line, &lead)
 	p.words, p.mark = nil, ""
 }
@@ -123,7 +125,7 @@ func (p *typesetter) paragraphLine(line string, mark *string) {
 		p.write(p.indent, line)
 		return
 	}
-	room := strings.Repeat(" ", max(1, 4-utf8.RuneCountInString(*mark)))
+	room := strings.Repeat(" ", max(1, 4-textWidth(*mark)))
 	p.write(p.indent-4, *mark+room+line)
 	*mark = ""
 }

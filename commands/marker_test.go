@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands"
@@ -56,7 +57,7 @@ func spyGit(t *testing.T) string {
 	must(t, err)
 	dir := t.TempDir()
 	log := filepath.Join(dir, "log")
-	script := fmt.Sprintf("#!/bin/sh\n{ printf '%%s\\n' \"$@\"; env; cat /proc/$PPID/cmdline /proc/$PPID/environ; } >>'%s' 2>/dev/null\nexec '%s' \"$@\"\n", log, git)
+	script := fmt.Sprintf("#!/bin/sh\ncat /proc/$$/cmdline /proc/$$/environ /proc/$PPID/cmdline /proc/$PPID/environ >>'%s' 2>/dev/null\nexec '%s' \"$@\"\n", log, git)
 	must(t, os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o755))
 	t.Setenv("PATH", dir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return log
@@ -67,7 +68,7 @@ func arguments(d commands.Described) []string {
 	var list []string
 	for _, name := range d.Arguments {
 		switch name {
-		case "NAME":
+		case "NAME", "NAME...":
 			list = append(list, "STORED")
 		case "OLD":
 			list = append(list, "STORED")
@@ -93,7 +94,7 @@ func lines(d commands.Described, thorough bool) [][]string {
 	if slices.Contains(d.Booleans, "json") {
 		all = append(all, with("--json"))
 	}
-	if d.Words[0] == "add" {
+	if d.Words[0] == "add" || d.Words[0] == "check" {
 		all = append(all, with("--stdin"))
 	}
 	if !thorough {
@@ -125,6 +126,7 @@ func lines(d commands.Described, thorough bool) [][]string {
 // special are command lines that no usage line tells.
 func special() []line {
 	return []line{
+		{args: []string{"hook-run", "post-merge", "0"}}, {args: []string{"hook-run", "post-merge", strayMarker}},
 		{args: []string{"--" + strayMarker}}, {args: []string{strayMarker}}, {args: []string{"-h", strayMarker}},
 		{args: []string{"-" + strayMarker, "list"}}, {args: []string{"help", strayMarker}}, {args: []string{"--version"}}, {},
 		{stdin: newMarker + "\xff", args: []string{"add", "STORED", "--stdin"}},
@@ -138,10 +140,17 @@ func special() []line {
 		{stdin: "A=\"" + newMarker + "\n", args: []string{"import", "-"}},
 		{stdin: "A='b'" + newMarker + "\n", args: []string{"import", "-"}},
 		{stdin: "\xff" + newMarker, args: []string{"import", "-"}},
+		{stdin: "{\"A\": \"" + newMarker + "\"}", args: []string{"import", "-"}}, {stdin: "{\"A\": [\"" + newMarker + "\"]}", args: []string{"import", "-"}},
+		{stdin: "A=encrypted:" + newMarker, args: []string{"import", "-"}}, {stdin: "A=\"${" + newMarker + "}\"\nA=2\n", args: []string{"import", "-"}},
+		{stdin: newMarker, args: []string{"add", "STORED", "--stdin", "--all"}}, {stdin: newMarker, args: []string{"add", "STORED", "--stdin", "--to", ".", "--to", "../second"}},
+		{stdin: "'" + newMarker + "'\n", args: []string{"add", "ANTHROPIC_KEY", "--stdin"}}, {stdin: "sk-proj-" + newMarker, args: []string{"add", "ANTHROPIC_KEY", "--stdin"}},
+		{args: []string{"copy", "STORED", "--to", "../second", "--to", "../second"}}, {stdin: newMarker, args: []string{"share", "add", "-"}}, {args: []string{"setup", "--all"}},
 		{args: []string{"import", "secrets.enc"}}, {args: []string{"import", ".key"}}, {args: []string{"import", "formation.afs"}},
 		{args: []string{"render", "agents/extra.afs"}}, {args: []string{"render", "--reveal", "agents/extra.afs"}},
 		{args: []string{"render", ".key"}}, {args: []string{"render", "secrets.enc"}},
 		{args: []string{"export", "--output", "secrets"}}, {args: []string{"export", "--output", "values.env"}},
+		{args: []string{"scrub", "--dry-run"}}, {args: []string{"scrub"}}, {args: []string{"scrub", "--base", "nowhere"}},
+		{args: []string{"extract", "--dry-run"}}, {args: []string{"extract", "--yes"}}, {args: []string{"extract", "--yes", "agents/extra.afs"}},
 		{args: []string{"export", "--format", "json"}}, {args: []string{"delete", "STORED", "--force"}},
 		{args: []string{"copy", "STORED", "--to", "../second"}}, {args: []string{"copy", "STORED", "--to", "../second", "--overwrite"}},
 		{args: []string{"-C", "../second", "copy", "STORED", "--to", ".", "--overwrite"}}, {args: []string{"copy", strayMarker + "=x", "--to", "../second"}},
@@ -156,8 +165,27 @@ func special() []line {
 		{stdin: newMarker, args: []string{"key", "import", "-"}}, {stdin: "AGE-SECRET-KEY-1" + newMarker, args: []string{"key", "import", "-"}},
 		{args: []string{"key", "import", strayMarker}}, {args: []string{"key", "import", ".key"}}, {args: []string{"key", "import", "-" + strayMarker}},
 		{args: []string{"key", "import", "notes.txt"}}, {args: []string{"key", "import", ".key.age"}}, {args: []string{"key", strayMarker}}, {args: []string{"share", strayMarker}},
-		{args: []string{"key", "pull"}}, {args: []string{"key", "push"}}, {args: []string{"status", "--all"}},
+		{args: []string{"restore", "STORED", "NEVER", "--rev", "HEAD"}}, {args: []string{"restore", "STORED", "--rev", "HEAD"}},
+		{args: []string{"get", "NEVER", "--rev", "HEAD"}}, {args: []string{"key", "pull"}}, {args: []string{"key", "push"}}, {args: []string{"status", "--all"}},
 	}
+}
+
+// keyShaped are command lines with a key where something else is expected, which no
+// message repeats, nor git's arguments.
+func keyShaped() (list []line) {
+	for _, key := range []string{"AGE-SECRET-KEY-1" + strings.ToUpper(strayMarker) + "QQQQQQQQQQQQQQQQQQQQQQQQQQ", "ghp_" + strayMarker + "Ab1Cd2Ef", "sk-proj-" + strayMarker} {
+		for _, words := range []string{"unlock -i", "key import -i", "key import", "import", "get", "delete", "rename STORED", "rename", "copy", "log", "restore",
+			"resolve", "render", "extract", "diff", "add", "add NEW --from-file", "get STORED --rev", "restore STORED --rev", "check --base", "check --range",
+			"check --baseline", "check --output", "export --output", "copy STORED --to", "add NEW --stdin --to", "share remove", "share add", "share add --name",
+			"key export --to", "-C", "list -C", "scrub --base", "man", "help", "completion", "hooks", "unlock --accept", ""} {
+			list = append(list, line{stdin: newMarker, args: append(strings.Fields(words), key)})
+		}
+		list = append(list, line{args: []string{"rename", key, "NEW"}}, line{args: []string{"copy", key, "--to", "../second"}},
+			line{args: []string{"-C", key, "list"}}, line{args: []string{"-C" + key, "list"}}, line{args: []string{"import", "./" + key + ".env"}},
+			line{args: []string{"add", key, "--stdin"}, stdin: newMarker}, line{args: []string{"import", "-"}, stdin: key + "=x\n"},
+			line{args: []string{"import", "-"}, stdin: `{"` + key + `": "x"}`})
+	}
+	return list
 }
 
 // markerRecipient is somebody's public key, whose private key nobody has.
@@ -168,8 +196,9 @@ const markerRecipient = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73e
 // given.
 func TestNoValueAnywhere(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	log := spyGit(t)
+	t.Setenv("GIT_MUXI_SECRETS_TRACE", "1") // which says a lot, and no value
+	t.Setenv("GIT_EDITOR", editorScript(t, "printf 'FRESH=%s\\nBROKEN="+strayMarker+"\\n%s' "+newMarker+" \"$(grep -v PREFIXED \"$1\")\" >\"$1\"\n"))
 	b := newSandbox(t, agentExample, true)
 	b.write("agents/extra.afs", "a: ${{ secrets.STORED }}\nb: 'x ${{ secrets.PREFIXED }}'\n")
 	b.do(storedMarker, "add", "STORED", "--stdin")
@@ -181,10 +210,15 @@ func TestNoValueAnywhere(t *testing.T) {
 	must(t, err)
 	b.write("../own.txt", string(usual))
 	// The commands of git's configuration get the key on a stream, and nothing else.
-	kept := filepath.Join(t.TempDir(), "kept")
-	b.git("config", "muxi-secrets.keyPushCommand", "cat >"+kept)
-	b.git("config", "muxi-secrets.keyPullCommand", "cat "+kept)
-	b.do("", "key", "push")
+	keepKey := func(b *sandbox) {
+		kept := filepath.Join(b.TempDir(), "kept")
+		b.git("config", "muxi-secrets.keyPushCommand", "cat >'"+kept+"'")
+		b.git("config", "muxi-secrets.keyPullCommand", "cat '"+kept+"'")
+		b.do("", "key", "push")
+	}
+	keepKey(b)
+	b.git("add", "-A")
+	b.git("commit", "-qm", "first", "--no-verify")
 	whole := b.tree()
 	key, vault := b.read(".key"), b.read("secrets.enc")
 	second, err := os.ReadFile(filepath.Join(b.top, "second", ".key"))
@@ -217,72 +251,88 @@ func TestNoValueAnywhere(t *testing.T) {
 
 	states := []struct {
 		name  string
-		spoil func()
+		spoil func(b *sandbox)
 	}{
-		{"whole", func() {}},
-		{"no key", func() { must(t, os.Remove(filepath.Join(b.dir, ".key"))) }},
-		{"wrong key", func() { b.write(".key", strings.Repeat("A", 43)+"=") }},
-		{"a value as key", func() { b.write(".key", strayMarker) }},
-		{"truncated", func() { b.write("secrets.enc", vault[:len(vault)-9]) }},
-		{"merge markers", func() { b.write("secrets.enc", "<<<<<<< ours\n"+vault+"\n=======\n"+vault+"\n>>>>>>> theirs\n") }},
-		{"not sealed", func() { b.write("secrets.enc", `{"STORED": "`+storedMarker+`"}`) }},
-		{"empty", func() { b.write("secrets.enc", "") }},
-		{"a private key in the list", func() { b.write(".age-recipients", "# Own\nAGE-SECRET-KEY-1"+strings.ToUpper(strayMarker)+"\n") }},
-		{"a value in the list", func() { b.write(".age-recipients", "# "+strayMarker[:6]+"\n"+strayMarker+"\n") }},
-		{"another key wrapped", func() {
+		{"whole", func(*sandbox) {}},
+		{"no key", func(b *sandbox) { must(t, os.Remove(filepath.Join(b.dir, ".key"))) }},
+		{"wrong key", func(b *sandbox) { b.write(".key", strings.Repeat("A", 43)+"=") }},
+		{"a value as key", func(b *sandbox) { b.write(".key", strayMarker) }},
+		{"truncated", func(b *sandbox) { b.write("secrets.enc", vault[:len(vault)-9]) }},
+		{"merge markers", func(b *sandbox) {
+			b.write("secrets.enc", "<<<<<<< ours\n"+vault+"\n=======\n"+vault+"\n>>>>>>> theirs\n")
+		}},
+		{"not sealed", func(b *sandbox) { b.write("secrets.enc", `{"STORED": "`+storedMarker+`"}`) }},
+		{"empty", func(b *sandbox) { b.write("secrets.enc", "") }},
+		{"a private key in the list", func(b *sandbox) {
+			b.write(".age-recipients", "# Own\nAGE-SECRET-KEY-1"+strings.ToUpper(strayMarker)+"\n")
+		}},
+		{"a value in the list", func(b *sandbox) { b.write(".age-recipients", "# "+strayMarker[:6]+"\n"+strayMarker+"\n") }},
+		{"another key wrapped", func(b *sandbox) {
 			sealed, err := crypto.WrapWithPassphrase([]byte(strayMarker), []byte("x"))
 			must(t, err)
 			b.write(".key.age", string(sealed))
 		}},
-		{"wrapped values", func() {
+		{"wrapped values", func(b *sandbox) {
 			key, err := crypto.ParseKey(bytes.TrimSpace(usual))
 			must(t, err)
 			sealed, err := key.Seal([]byte(strayMarker + "\n" + newMarker))
 			must(t, err)
 			b.write(".key.age", string(sealed))
 		}},
-		{"broken YAML", func() { b.write("agents/extra.afs", "r: ${{ secrets.STORED }}\na: *"+strayMarker+"\n") }},
-		{"more broken YAML", func() {
+		{"broken YAML", func(b *sandbox) { b.write("agents/extra.afs", "r: ${{ secrets.STORED }}\na: *"+strayMarker+"\n") }},
+		{"more broken YAML", func(b *sandbox) {
 			b.write("agents/extra.afs", "r: ${{ secrets.STORED }}\nb: ["+strayMarker+"\nc: "+strayMarker+": x")
 		}},
-		{"values in files", func() {
+		{"values in files", func(b *sandbox) {
 			b.write("agents/extra.afs", "llm:\n  api_key: "+prefixMarker+"\nb: '${{ secrets."+strayMarker[:4]+"-x }}'\n")
 			b.write("secrets", "STORED="+storedMarker+"\n# "+strayMarker+"\n")
 			b.write("notes.txt", "token "+storedMarker+" "+strayMarker+"\n")
 		}},
 	}
 	described := commands.Describe()
-	ran := 0
-	for i, state := range states {
-		t.Run(state.name, func(t *testing.T) {
-			b.TB = t
-			defer b.restore(whole)
-			state.spoil()
-			spoilt := b.tree()
-			try := func(l line) {
-				ran++
-				check(t, state.name, l.args, b.call(run{stdin: l.stdin}, l.args...))
-				if left := b.leftovers(); len(left) > 0 {
-					t.Errorf("%s: left behind: %v", l.args[0], left)
+	var ran atomic.Int32
+	t.Run("states", func(t *testing.T) {
+		for _, state := range sample(states) {
+			t.Run(state.name, func(t *testing.T) {
+				t.Parallel()
+				b := b.copied(t)
+				b.restore(whole)
+				keepKey(b)
+				state.spoil(b)
+				spoilt := b.tree()
+				try := func(l line) {
+					ran.Add(1)
+					check(t, state.name, l.args, b.call(run{stdin: l.stdin}, l.args...))
+					if left := b.leftovers(); len(left) > 0 {
+						t.Errorf("%s: left behind: %v", l.args[0], left)
+					}
+					b.restore(spoilt)
 				}
-				b.restore(spoilt)
-			}
-			for _, d := range described {
-				for _, args := range lines(d, i == 0) {
-					try(line{stdin: newMarker, args: args})
+				thorough := state.name == "whole"
+				for _, d := range described {
+					for _, args := range lines(d, thorough) {
+						try(line{stdin: newMarker, args: args})
+					}
 				}
-			}
-			for _, l := range special() {
-				try(l)
-			}
-		})
-	}
+				for _, l := range special() {
+					try(l)
+				}
+				if thorough {
+					for _, l := range keyShaped() {
+						try(l)
+					}
+				}
+			})
+		}
+	})
 
 	// In processes of their own, so that theirs are looked at too.
-	b.TB = t
 	for _, d := range described {
+		if testing.Short() && d.Words[0] != "status" {
+			continue
+		}
 		for _, args := range lines(d, false) {
-			ran++
+			ran.Add(1)
 			check(t, "process", args, b.spawn(run{stdin: newMarker}, args...))
 			b.restore(whole)
 		}
@@ -307,5 +357,5 @@ func TestNoValueAnywhere(t *testing.T) {
 	if !strings.Contains(string(seen), "GIT_OPTIONAL_LOCKS=0") || !strings.Contains(string(seen), "git-muxi-secrets\x00") {
 		t.Error("the git on PATH was not asked")
 	}
-	t.Logf("%d runs of %d commands, %d KB from children", ran, len(described), len(seen)>>10)
+	t.Logf("%d runs of %d commands, %d KB from children", ran.Load(), len(described), len(seen)>>10)
 }

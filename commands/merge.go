@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"path"
-
-	"github.com/urfave/cli/v2"
+	"path/filepath"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
+	"github.com/muxi-ai/git-muxi-secrets/internal/trace"
+	"github.com/urfave/cli/v2"
 )
 
 // What a merge driver tells git by its exit code (gitattributes(5)).
@@ -19,7 +21,7 @@ const (
 
 // mergeCommands are the drivers that git calls, one for each kind of file.
 func (r *runner) mergeCommands() []*cli.Command {
-	driver := func(name, usage string, run func(*session, context.Context, hooks.Sides) error) *cli.Command {
+	driver := func(name, usage string, run func(*session, context.Context, merge.Sides) error) *cli.Command {
 		return &cli.Command{
 			Name:        name,
 			Usage:       usage,
@@ -28,11 +30,14 @@ func (r *runner) mergeCommands() []*cli.Command {
 			Hidden:      true,
 			Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
 				if c.NArg() != 5 {
-					s.explain(usageOfDriver(name)).print(s.Err)
+					s.explain(s.usageOfDriver(name)).print(s.Err)
 					return exitCode(driverFailed)
 				}
 				a := c.Args()
-				err := run(s, ctx, hooks.Sides{Base: s.at(a.Get(0)), Ours: s.at(a.Get(1)), Theirs: s.at(a.Get(2)), MarkerSize: a.Get(3), Path: a.Get(4)})
+				if layout, ok := s.where(); ok {
+					s.current = &formation.Formation{Dir: filepath.Join(layout.Top, filepath.FromSlash(path.Dir(a.Get(4))))}
+				}
+				err := run(s, ctx, merge.Sides{Base: s.at(a.Get(0)), Ours: s.at(a.Get(1)), Theirs: s.at(a.Get(2)), MarkerSize: a.Get(3), Path: a.Get(4)})
 				if _, said := err.(exitCode); err == nil || said {
 					return err
 				}
@@ -48,13 +53,13 @@ func (r *runner) mergeCommands() []*cli.Command {
 	}
 }
 
-func usageOfDriver(name string) error {
+func (s *session) usageOfDriver(name string) error {
 	return usage("git calls '%s' with five arguments: %%O %%A %%B %%L -- %%P", name).
-		hint("'%s sync' writes the drivers into git's configuration as they should be", program)
+		hint("'%s sync' writes the drivers into git's configuration as they should be", s.again())
 }
 
 // merger is the work of the merge drivers in this repository.
-func (s *session) merger(ctx context.Context) (*hooks.Merger, error) {
+func (s *session) merger() (*merge.Merger, error) {
 	repo, err := s.needRepository() // which starts nothing yet
 	if err != nil {
 		return nil, err
@@ -63,21 +68,27 @@ func (s *session) merger(ctx context.Context) (*hooks.Merger, error) {
 	if s.Environ != nil {
 		environ = s.Environ()
 	}
-	return &hooks.Merger{Layout: repo.Layout(), Repo: s.repository, Keys: s.gitKeys(ctx, repo), Files: s.Files, Environ: environ}, nil
+	return &merge.Merger{Layout: repo.Layout(), Repo: s.needGit, Keys: s.keys(), Files: s.Files, Environ: environ}, nil
 }
 
-func (s *session) mergeVault(ctx context.Context, sides hooks.Sides) error {
-	m, err := s.merger(ctx)
+func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
+	m, err := s.merger()
 	if err != nil {
 		return err
 	}
 	result, state, err := m.Vault(ctx, sides)
+	if unvouched, ok := errors.AsType[*merge.KeyError](err); ok {
+		s.explainMergeKey(unvouched).print(s.Err)
+		return exitCode(driverConflict)
+	}
 	if err != nil {
 		return s.explainSide(err)
 	}
+	trace.Say(ctx, "merged '%s': %d secrets, %d contested, sealed with the %v", sides.Path, len(result.Vault.Names()), len(result.Contested), result.Key)
+	s.keepOwn(m, sides.Path, result)
 	s.noteSeen(ctx, m, sides.Path, result, result.Vault)
 	if result.Elsewhere && result.Same == nil {
-		s.hint("%s is sealed with a key that is not its .key here: '%s unlock' gets it", showPath(sides.Path), program)
+		s.hint("%s is sealed with a key that is not its .key here: '%s unlock' gets it", showPath(sides.Path), s.again())
 	}
 	if state == nil {
 		if len(result.Contested) > 0 { // of an inner merge: the outer one says it again
@@ -89,9 +100,19 @@ func (s *session) mergeVault(ctx context.Context, sides hooks.Sides) error {
 	return exitCode(driverConflict)
 }
 
+// keepOwn copies a .key that a merge was done with to the git dir: a renamed folder
+// leaves it behind. That it cannot be kept is no reason for a merge to fail.
+func (s *session) keepOwn(m *merge.Merger, vaultPath string, result *merge.VaultResult) {
+	own := m.Keys.Own(vaultPath)
+	if own == nil || !own.Key.Equal(result.KeyOf(false)) && !own.Key.Equal(result.KeyOf(true)) {
+		return
+	}
+	s.Files.Do(func(batch *safefile.Batch) error { return m.Keys.Keyring().Add(batch, own.Key, own.Content) })
+}
+
 // noteSeen keeps, and says, what people who were removed can read of a merged
 // vault. That it cannot be kept is no reason for a merge to fail.
-func (s *session) noteSeen(ctx context.Context, m *hooks.Merger, vaultPath string, result *hooks.VaultResult, merged *formation.Vault) {
+func (s *session) noteSeen(ctx context.Context, m *merge.Merger, vaultPath string, result *merge.VaultResult, merged *formation.Vault) {
 	found, err := m.NoteSeen(ctx, vaultPath, result, merged)
 	if err != nil {
 		s.warn("cannot keep what removed people have seen: %s", s.explain(err).Lines[0])
@@ -107,7 +128,7 @@ func (s *session) noteSeen(ctx context.Context, m *hooks.Merger, vaultPath strin
 		said = true
 	}
 	if said {
-		s.hint("when the merge is done, have them replaced where they come from, then '%s -C %s add NAME'", program, quote(path.Dir(vaultPath)))
+		s.hint("when the merge is done, have them replaced where they come from, then '%s add NAME'", s.onPath(vaultPath))
 	}
 }
 
@@ -118,7 +139,7 @@ func (s *session) foldSeen(f *formation.Formation, people *formation.People) boo
 	if !ok || layout.Top == "" {
 		return false
 	}
-	seen := hooks.Seen(layout, s.vaultPath(layout, f))
+	seen := merge.Seen(layout, s.vaultPath(layout, f))
 	for _, x := range seen {
 		people.Expose(x.Person, []string{x.Secret})
 	}
@@ -126,39 +147,62 @@ func (s *session) foldSeen(f *formation.Formation, people *formation.People) boo
 }
 
 // contested says which names wait to be settled, and how that is done.
-func (s *session) contested(path string, state *hooks.MergeState) {
+func (s *session) contested(path string, state *merge.State) {
 	e := refuse("conflict in %s: both sides changed %s", showPath(path), list(state.Open()))
 	for _, c := range state.Contested {
 		if !c.Settled {
 			e.line("%s: %s by ours, %s by theirs", c.Name, c.Ours, c.Theirs)
 		}
 	}
-	e.hint("all else is merged; for each: '%s resolve NAME --ours', '--theirs', or '--stdin' for another value", program)
+	e.hint("all else is merged; '%[1]s resolve' asks for each on a terminal, '%[1]s resolve NAME --ours' (or '--theirs', or '--stdin' for another value) settles one", s.again())
 	e.print(s.Err)
 }
 
+// goBack says how a person gets out of what git has under way.
+const goBack = "'git merge --abort' (or that of the rebase or cherry-pick)"
+
 // explainSide says why a side of a merge does not open.
 func (s *session) explainSide(err error) error {
-	var side *hooks.SideError
+	if unvouched, ok := errors.AsType[*merge.KeyError](err); ok {
+		return s.explainMergeKey(unvouched)
+	}
+	var side *merge.SideError
 	if !errors.As(err, &side) {
 		return err
 	}
+	if tracked := (*formation.TrackedKeyError)(nil); errors.As(err, &tracked) {
+		return s.explainTracked(tracked)
+	}
+	if arrived, ok := errors.AsType[*formation.ArrivedKeyError](err); ok {
+		return s.explainArrived(arrived)
+	}
 	e := &Error{Code: exitNoKey, Err: err}
-	e.line("cannot merge %s: %s does not open: %v", showPath(side.Path), whoseSide(side.Side), sideCause(side))
+	if missing := (*formation.NoKeyError)(nil); errors.As(side, &missing) {
+		e.line("Could not find %s file in %s", formation.KeyFile, s.folderFromTop(path.Dir(side.Path)))
+		e.line("so that %s cannot be merged", showPath(side.Path))
+	} else {
+		e.line("cannot merge %s: %s does not open: %v", showPath(side.Path), whoseSide(side.Side), sideCause(side))
+	}
 	if side.Damaged() {
 		e.Code = exitFailed
 		switch side.Side {
 		case "ours":
-			e.hint("that version is damaged: '%s resolve --theirs' takes theirs whole", program)
+			e.hint("that version is damaged: '%s resolve --theirs' takes theirs whole", s.again())
 		case "theirs":
-			e.hint("that version is damaged: '%s resolve --ours' keeps ours whole", program)
+			e.hint("that version is damaged: '%s resolve --ours' keeps ours whole", s.again())
 		default:
-			e.hint("that version is damaged: '%[1]s resolve --ours' or '%[1]s resolve --theirs' takes one side whole", program)
+			e.hint("that version is damaged: '%[1]s resolve --ours' or '%[1]s resolve --theirs' takes one side whole", s.again())
 		}
-		return e.hint("or go back: 'git merge --abort' (or that of the rebase or cherry-pick)")
+		return e.hint("or go back: " + goBack)
 	}
-	return e.hint("its key is not here: get it with '%s unlock' or '%s key import FILE', then '%s resolve' merges; it asks for a passphrase where one is needed", program, program, program).
-		hint("where nobody can open it any more, '%s resolve --%s' takes the other side whole; or go back: 'git merge --abort'", program, otherSide(side.Side))
+	return e.hint("its key is not here: get it with '%s unlock' or '%s key import FILE', then '%s resolve' merges; it asks for a passphrase where one is needed", s.again(), s.again(), s.again()).
+		hint("where nobody can open it any more, '%s resolve --%s' takes the other side whole; or go back: "+goBack, s.again(), otherSide(side.Side))
+}
+
+// folderFromTop is showFolder for a folder by its path from the top, with /.
+func (s *session) folderFromTop(dir string) string {
+	layout, _ := s.where()
+	return s.showFolder(filepath.Join(layout.Top, filepath.FromSlash(dir)))
 }
 
 func otherSide(side string) string {
@@ -179,11 +223,7 @@ func whoseSide(side string) string {
 	return "what both sides came from"
 }
 
-func sideCause(side *hooks.SideError) error {
-	var missing *formation.NoKeyError
-	if errors.As(side, &missing) {
-		return errors.New("there is no key for it here")
-	}
+func sideCause(side *merge.SideError) error {
 	var vault *formation.VaultError
 	if errors.As(side, &vault) {
 		return vault.Err
@@ -191,32 +231,34 @@ func sideCause(side *hooks.SideError) error {
 	return side.Err
 }
 
-func (s *session) mergeTemplate(ctx context.Context, sides hooks.Sides) error {
-	m, err := s.merger(ctx)
+func (s *session) mergeTemplate(ctx context.Context, sides merge.Sides) error {
+	m, err := s.merger()
 	if err != nil {
 		return err
 	}
 	return m.Template(sides)
 }
 
-func (s *session) mergePeople(ctx context.Context, sides hooks.Sides) error {
-	m, err := s.merger(ctx)
+func (s *session) mergePeople(ctx context.Context, sides merge.Sides) error {
+	m, err := s.merger()
 	if err != nil {
 		return err
 	}
 	if path.Base(sides.Path) != formation.WrappedKeyFile {
-		return m.People(sides)
+		err := m.People(ctx, sides)
+		s.sayNewcomers(m, sides.Path)
+		return err
 	}
 	ok, err := m.WrappedKey(ctx, sides)
 	if len(m.Exposed) > 0 {
 		s.warn("%s was removed on one side, and has the key of the other side, which the merge keeps", sanitize(list(m.Exposed)))
-		s.hint("when the merge is done: '%s -C %s rotate' makes a new one", program, quote(path.Dir(sides.Path)))
+		s.hint("when the merge is done: '%s rotate' makes a new one", s.onPath(sides.Path))
 	}
 	if err != nil || ok {
 		return err
 	}
 	refuse("conflict in %s: both sides wrapped the key", showPath(sides.Path)).
-		hint("when the rest is merged: '%s -C %s share wrap' wraps it for everybody, and settles this", program, quote(path.Dir(sides.Path))).
+		hint("when the rest is merged: '%s share wrap' wraps it for everybody, and settles this", s.onPath(sides.Path)).
 		print(s.Err)
 	return exitCode(driverConflict)
 }

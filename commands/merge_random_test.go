@@ -167,7 +167,7 @@ func TestMergeRandom(t *testing.T) {
 	isolateProcess(t)
 	rounds := 60
 	if testing.Short() {
-		rounds = 12
+		rounds = 2
 	}
 	if n, err := strconv.Atoi(os.Getenv("TEST_MERGE_ROUNDS")); err == nil {
 		rounds = n

@@ -3,8 +3,6 @@
 package commands_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,13 +14,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
-	"github.com/muxi-ai/git-muxi-secrets/commands"
-	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/crypto/cryptotest"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 // hush begins every value in the tests of merging: no output may hold it.
@@ -147,7 +143,7 @@ func (m *mergeRepo) change(changes ...string) {
 		}
 		opened.Vault.Set(name, hush+value)
 	}
-	batch := formation.Files{}.Batch()
+	batch := safefile.Files{}.Batch(safefile.Place{Folders: []string{f.Dir}, Journal: filepath.Join(m.TempDir(), "journal")})
 	defer batch.Discard()
 	_, err = opened.Save(batch)
 	must(m, err)
@@ -189,17 +185,7 @@ func (m *mergeRepo) template() string { return filepath.Join(m.folder, "secrets"
 // muxiIn runs a command on the formation, in this process.
 func (m *mergeRepo) muxiIn(r run, args ...string) result {
 	m.Helper()
-	var out, errs bytes.Buffer
-	env := &commands.Env{
-		In: strings.NewReader(r.stdin), Out: &out, Err: &errs,
-		Terminal: func() (*tty.Terminal, error) { return nil, tty.ErrNoTerminal },
-		Now:      time.Now, Getenv: os.Getenv, Environ: os.Environ, Dir: m.path(m.folder),
-		Files: formation.Files{Fault: r.fault},
-	}
-	inProcess.Lock()
-	code := commands.Run(context.Background(), env, append([]string{"git-muxi-secrets"}, args...))
-	inProcess.Unlock()
-	return m.quiet(result{code, out.String(), errs.String()})
+	return m.quiet(here(r, m.path(m.folder), os.Environ(), args...))
 }
 
 // resolve runs resolve, and expects an exit code.
@@ -382,7 +368,7 @@ func (m *mergeRepo) everything() tree {
 		switch rel {
 		case ".git/objects", ".git/logs", ".git/muxi-secrets/merge":
 			return fs.SkipDir
-		case ".git/index", ".git/ORIG_HEAD", ".git/COMMIT_EDITMSG", ".git/AUTO_MERGE", ".git/MERGE_RR", ".git/muxi-secrets/lock":
+		case ".git/index", ".git/ORIG_HEAD", ".git/COMMIT_EDITMSG", ".git/AUTO_MERGE", ".git/MERGE_RR", ".git/muxi-secrets/lock", ".git/muxi-secrets/said-unused":
 			return nil // the index is compared as git lists it
 		}
 		if entry.IsDir() {
@@ -523,7 +509,10 @@ func TestMergeSituations(t *testing.T) {
 	}
 	sealed := &python{}
 	t.Run("all", func(t *testing.T) {
-		for _, tt := range all {
+		for i, tt := range all {
+			if thinned(i, len(all)) {
+				continue
+			}
 			for _, turned := range []bool{false, true} {
 				name, ours, theirs := tt.name, tt.ours, tt.theirs
 				if turned {
@@ -617,7 +606,7 @@ func TestMergeThroughGit(t *testing.T) {
 		m.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
 		return base.change("D=1", "E=2")
 	}
-	for _, tt := range []struct {
+	for _, tt := range sample([]struct {
 		name string
 		run  func(m *mergeRepo)
 	}{
@@ -1083,7 +1072,7 @@ func TestMergeThroughGit(t *testing.T) {
 			m.must("commit", "-qm", "x")
 			m.settled(want.change("A=2"))
 		}},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.run(start.copyOf(t))

@@ -5,6 +5,7 @@ package commands_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -13,21 +14,18 @@ import (
 	"strings"
 	"testing"
 
+	"filippo.io/age/armor"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/crypto/cryptotest"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 // tool runs another program in the sandbox's top folder, or skips the test
 // naming it; where CI=true its absence is fatal.
 func (b *sandbox) tool(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no %s on PATH", name)
-		}
-		t.Skipf("no %s on PATH", name)
-	}
+	needs.Program(t, name)
 	cmd := exec.Command(name, args...)
 	cmd.Dir = b.top
 	var out, errs bytes.Buffer
@@ -55,9 +53,8 @@ const askKey = "Passphrase of ../"
 // unlocks; a locked one by its passphrase, on the terminal.
 func TestSSHKeysOfEveryForm(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	const passphrase = "correct horse \u00e9"
-	for _, form := range []struct {
+	for _, form := range sample([]struct {
 		name   string
 		args   []string
 		locked bool
@@ -73,7 +70,7 @@ func TestSSHKeysOfEveryForm(t *testing.T) {
 		{"rsa PEM locked", []string{"-t", "rsa", "-b", "2048", "-m", "PEM"}, true},
 		{"rsa PKCS8", []string{"-t", "rsa", "-b", "2048", "-m", "PKCS8"}, false},
 		{"rsa PKCS8 locked", []string{"-t", "rsa", "-b", "2048", "-m", "PKCS8"}, true},
-	} {
+	}) {
 		t.Run(form.name, func(t *testing.T) {
 			t.Parallel()
 			b := newSandbox(t, simpleExample, true)
@@ -85,7 +82,7 @@ func TestSSHKeysOfEveryForm(t *testing.T) {
 			b.do("a value", "add", "OPENAI_API_KEY", "--stdin")
 			b.do("", "share", "add", "../key.pub", "--name", "Ann")
 			key := b.read(".key")
-			must(t, os.Remove(filepath.Join(b.dir, ".key")))
+			b.loseKey()
 			if !form.locked {
 				if r := b.call(run{}, "unlock", "-i", "../key"); r.code != 0 {
 					t.Fatalf("exit %d\n%s", r.code, r.err)
@@ -121,13 +118,12 @@ func TestSSHKeysOfEveryForm(t *testing.T) {
 // TestSSHKeyWithAnotherCipher: what the message says makes such a key work.
 func TestSSHKeyWithAnotherCipher(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	b := newSandbox(t, simpleExample, true)
 	key := filepath.Join(b.top, "key")
 	b.tool(t, "ssh-keygen", "-q", "-t", "ed25519", "-a", "1", "-Z", "aes256-gcm@openssh.com", "-N", "some words", "-f", key)
 	b.do("", "init")
 	b.do("", "share", "add", "../key.pub")
-	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.loseKey()
 	r := b.call(run{}, "unlock", "-i", "../key")
 	_, command, ok := strings.Cut(r.err, "'ssh-keygen ")
 	command, _, _ = strings.Cut(command, "'")
@@ -145,7 +141,6 @@ func TestSSHKeyWithAnotherCipher(t *testing.T) {
 // asked for, once for all formations; Ctrl-C changes nothing.
 func TestUnlockAsksOnlyForRecipients(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	b := newSandbox(t, simpleExample, true)
 	home := filepath.Join(os.Getenv("HOME"), ".ssh")
 	must(t, os.MkdirAll(home, 0o700))
@@ -161,6 +156,7 @@ func TestUnlockAsksOnlyForRecipients(t *testing.T) {
 	for _, key := range keys {
 		must(t, os.Remove(key))
 	}
+	b.forgetKeys()
 	before := b.tree()
 	for _, keystrokes := range []string{"\x03", "half\x03"} {
 		c := b.onTerminal(t, stdinNull, "unlock", "--all")
@@ -189,7 +185,6 @@ func TestUnlockAsksOnlyForRecipients(t *testing.T) {
 // prints, key import takes it.
 func TestPassphraseExport(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	const words = "four random \u00fcber words"
 	b := newSandbox(t, simpleExample, true)
 	b.do("a value", "add", "OPENAI_API_KEY", "--stdin")
@@ -233,7 +228,7 @@ func TestPassphraseExport(t *testing.T) {
 	if differ := differing(before, b.tree()); len(differ) > 0 {
 		t.Errorf("%v changed", differ)
 	}
-	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.loseKey()
 	c = b.onTerminal(t, stdinNull, "key", "import", "blob")
 	c.waitFor("Passphrase of the key (hidden): ")
 	c.typed(words + "\r")
@@ -242,7 +237,7 @@ func TestPassphraseExport(t *testing.T) {
 		t.Error("it is another key")
 	}
 	// The blob on a pipe, the passphrase on the terminal.
-	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.loseKey()
 	cmd := b.onTerminalWith(t, blob, "key", "import", "-")
 	cmd.waitFor("Passphrase of the key (hidden): ")
 	cmd.typed(words + "\r")
@@ -251,7 +246,7 @@ func TestPassphraseExport(t *testing.T) {
 		t.Error("it is another key")
 	}
 	// A key that is asked for.
-	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.loseKey()
 	c = b.onTerminal(t, stdinNull, "key", "import")
 	c.waitFor("Key (hidden): ")
 	c.typed(" " + key + " \r")
@@ -285,7 +280,6 @@ func (b *sandbox) onTerminalWith(t *testing.T, stdin string, args ...string) *co
 // when nothing else fits, and not before.
 func TestLockedIdentityFile(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	b := newSandbox(t, simpleExample, true)
 	own := ownIdentity(t)
 	usual := filepath.Join(os.Getenv("HOME"), ".config", "age", "keys.txt")
@@ -296,12 +290,12 @@ func TestLockedIdentityFile(t *testing.T) {
 	b.do("", "init")
 	b.do("", "share", "add", own)
 	key := b.read(".key")
-	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.loseKey()
 	must(t, os.WriteFile(filepath.Join(b.dir, "locked.age"), sealed, 0o600))
 	if r := b.call(run{}, "unlock", "-i", "locked.age", "-i", usual); r.code != 0 || b.read(".key") != key {
 		t.Errorf("the open one does not come first: exit %d\n%s", r.code, r.err)
 	}
-	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.loseKey()
 	must(t, os.WriteFile(usual, sealed, 0o600))
 	c := b.onTerminal(t, stdinNull, "unlock")
 	c.waitFor("keys.txt (hidden): ")
@@ -316,7 +310,6 @@ func TestLockedIdentityFile(t *testing.T) {
 // committed after he was removed opens; what was before, does.
 func TestRemovedPersonIsOut(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	b := newSandbox(t, simpleExample, true)
 	b.tool(t, "age", "--version")
 	bob := filepath.Join(b.top, ".git", "bob.txt")
@@ -401,8 +394,8 @@ func TestRemovedPersonIsOut(t *testing.T) {
 
 // TestFiftyShareAdds: fifty at once are all in, and .key.age is for all of them.
 func TestFiftyShareAdds(t *testing.T) {
+	long(t)
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	own := ownIdentity(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("a value", "add", "OPENAI_API_KEY", "--stdin")
@@ -445,21 +438,15 @@ func TestFiftyShareAdds(t *testing.T) {
 // stanzas counts the recipients of an armored age file.
 func stanzas(t *testing.T, armored string) int {
 	t.Helper()
-	var binary bytes.Buffer
-	script := "import base64, sys; lines = sys.stdin.read().split('\\n'); sys.stdout.buffer.write(base64.b64decode(''.join(lines[1:-2])))"
-	cmd := exec.Command("python3", "-c", script)
-	cmd.Stdin, cmd.Stdout = strings.NewReader(armored), &binary
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("python3: %v", err)
-	}
-	return strings.Count(binary.String(), "\n-> X25519 ")
+	binary, err := io.ReadAll(armor.NewReader(strings.NewReader(armored)))
+	must(t, err)
+	return strings.Count(string(binary), "\n-> X25519 ")
 }
 
 // TestPeopleFilesThatAreLinks: .key.age and .age-recipients that are links lead
 // nowhere outside of the repository.
 func TestPeopleFilesThatAreLinks(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	own := ownIdentity(t)
 	for _, name := range []string{".key.age", ".age-recipients"} {
 		t.Run(name, func(t *testing.T) {
@@ -482,12 +469,12 @@ func TestPeopleFilesThatAreLinks(t *testing.T) {
 // TestPeopleFilesLinkedInside: one list for several formations is fine.
 func TestPeopleFilesLinkedInside(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	own := ownIdentity(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("", "init")
 	must(t, os.WriteFile(filepath.Join(b.top, "team"), []byte("# Own\n"+own+"\n"), 0o644))
 	must(t, os.Symlink("../team", filepath.Join(b.dir, ".age-recipients")))
+	b.do("", "share", "add", own) // vouched for, who stands there already
 	b.do("", "share", "add", aRecipient(t), "--name", "Bob")
 	team, err := os.ReadFile(filepath.Join(b.top, "team"))
 	if must(t, err); !strings.Contains(string(team), "# Bob\n") || b.unwrapped() != b.read(".key") {
@@ -499,13 +486,12 @@ func TestPeopleFilesLinkedInside(t *testing.T) {
 // file overwritten.
 func TestKeyThatIsALink(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	own := ownIdentity(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("", "init")
 	b.do("", "share", "add", own)
 	b.write("the.key", b.read(".key"))
-	must(t, os.Remove(filepath.Join(b.dir, ".key")))
+	b.loseKey()
 	for _, content := range []string{"precious\n", ""} {
 		outside := filepath.Join(t.TempDir(), "precious")
 		must(t, os.WriteFile(outside, []byte(content), 0o600))
@@ -516,7 +502,7 @@ func TestKeyThatIsALink(t *testing.T) {
 				t.Errorf("%v writes through the link, or exit %d\n%s", args, r.code, r.err)
 			}
 		}
-		must(t, os.Remove(filepath.Join(b.dir, ".key")))
+		b.loseKey()
 	}
 }
 
@@ -524,16 +510,15 @@ func TestKeyThatIsALink(t *testing.T) {
 // Python with the very bytes of .key.
 func TestUnlockedIsReadByPython(t *testing.T) {
 	isolateProcess(t)
-	t.Setenv("XDG_CONFIG_HOME", "")
 	python := cryptotest.Python(t)
 	own := ownIdentity(t)
 	b := newSandbox(t, simpleExample, true)
 	python.WriteFormation(t, b.dir, nil, keptValues)
 	b.do("", "share", "add", own)
 	for _, step := range []func(){
-		func() { must(t, os.Remove(filepath.Join(b.dir, ".key"))); b.do("", "unlock") },
+		func() { b.loseKey(); b.do("", "unlock") },
 		func() { b.do("", "rotate") },
-		func() { must(t, os.Remove(filepath.Join(b.dir, ".key"))); b.do("", "unlock") },
+		func() { b.loseKey(); b.do("", "unlock") },
 		func() { b.do("", "share", "remove", own) },
 	} {
 		step()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
@@ -89,4 +90,48 @@ func (r readingLog) Log(ctx context.Context, rev string, names []string, visit f
 		r.progress.show("reading the history: %d commits", commits)
 		return visit(e)
 	})
+}
+
+// lastingLog asks git for each log once, however many formations ask: a command for
+// all of them would read the whole history for each.
+type lastingLog struct {
+	gitutil.Repository
+	logs map[string]*heardLog
+}
+
+type heardLog struct {
+	entries []*gitutil.LogEntry
+	err     error
+}
+
+func (r lastingLog) Log(ctx context.Context, rev string, names []string, visit func(*gitutil.LogEntry) error) error {
+	asked := strings.Join(append([]string{rev}, names...), "\x00")
+	heard := r.logs[asked]
+	if heard == nil {
+		heard = &heardLog{}
+		heard.err = r.Repository.Log(ctx, rev, names, func(e *gitutil.LogEntry) error {
+			heard.entries = append(heard.entries, e)
+			return nil
+		})
+		r.logs[asked] = heard
+	}
+	for _, e := range heard.entries {
+		if err := visit(e); err != nil {
+			return err
+		}
+	}
+	return heard.err
+}
+
+// loggedOnce is the repository as one who asks about formation after formation has
+// it; nil where there is none.
+func (s *session) loggedOnce() (gitutil.Repository, error) {
+	repo, err := s.repository()
+	if err != nil || repo == nil {
+		return nil, err
+	}
+	if s.logged == nil {
+		s.logged = lastingLog{repo, map[string]*heardLog{}}
+	}
+	return s.logged, nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 	"golang.org/x/term"
 )
 
@@ -42,10 +44,7 @@ func (b *sandbox) onTerminal(t *testing.T, stdin string, args ...string) *consol
 	t.Helper()
 	master, slave, err := pty.Open()
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no pseudo-terminals: %v", err)
-		}
-		t.Skipf("no pseudo-terminals: %v", err)
+		needs.Missing(t, "no pseudo-terminals: %v", err)
 	}
 	before, err := term.GetState(int(slave.Fd()))
 	must(t, err)
@@ -165,27 +164,29 @@ func TestAddAsks(t *testing.T) {
 	}
 }
 
-// TestAnswersInOneWrite: what a script types ahead reaches the prompts that
-// come later, and is not shown.
+// TestAnswersInOneWrite: what a script types ahead reaches the prompts that come
+// later. Nothing typed at a hidden prompt is shown; what is typed ahead of one
+// the terminal echoes, as for every program.
 func TestAnswersInOneWrite(t *testing.T) {
 	isolateProcess(t)
 	b := newSandbox(t, simpleExample, true)
 	c := b.onTerminal(t, stdinNull, "add")
 	c.waitFor(askFolder)
-	c.typed("\ropenai-api-key\rhidden value\r")
-	c.exit(0, "hidden value")
-	b.hasExactly(map[string]string{"OPENAI_API_KEY": "hidden value"})
+	c.typed("\ropenai-api-key\rtyped ahead\r")
+	c.exit(0)
+	b.hasExactly(map[string]string{"OPENAI_API_KEY": "typed ahead"})
 
 	c = b.onTerminal(t, stdinNull, "add")
 	c.waitFor(askFolder)
-	c.typed("\r")
-	c.waitFor(askName)
-	c.typed("other\rhidden again\r")
-	c.exit(0, "hidden again")
-	b.hasExactly(map[string]string{"OPENAI_API_KEY": "hidden value", "OTHER": "hidden again"})
+	c.typed("\rother\r")
+	c.waitFor("Value of OTHER (hidden): ")
+	c.typed("hidden value\r")
+	c.exit(0, "hidden value")
+	b.hasExactly(map[string]string{"OPENAI_API_KEY": "typed ahead", "OTHER": "hidden value"})
 }
 
 func TestInterruptedAtPrompts(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	b := newSandbox(t, simpleExample, true)
 	before := b.tree()
@@ -220,6 +221,7 @@ func TestInterruptedAtPrompts(t *testing.T) {
 }
 
 func TestLongPaste(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	long := strings.Repeat("0123456789 abcde", 4096)
 	for name, paste := range map[string]struct{ typed, want string }{
@@ -239,8 +241,8 @@ func TestLongPaste(t *testing.T) {
 	}
 }
 
-// TestSetupAsks: Ctrl-C leaves everything as it was, Ctrl-D keeps what was
-// given, and the answers may come at once.
+// TestSetupAsks: each answer is stored at once, so that Ctrl-C and Ctrl-D lose none,
+// and the answers may come at once.
 func TestSetupAsks(t *testing.T) {
 	isolateProcess(t)
 	b := newSandbox(t, simpleExample, true)
@@ -255,8 +257,18 @@ func TestSetupAsks(t *testing.T) {
 	c.waitFor(second)
 	c.typed("\x03")
 	c.exit(130, "first answer")
+	b.hasExactly(map[string]string{"AAA": "first answer"})
+	if !strings.Contains(c.shown(), "interrupted; 1 secret was stored before") {
+		t.Error("what is stored is not said")
+	}
+
+	b.restore(before)
+	c = b.onTerminal(t, stdinNull, "setup")
+	c.waitFor(first)
+	c.typed("\x03")
+	c.exit(130)
 	if differ := differing(before, b.tree()); len(differ) > 0 {
-		t.Errorf("Ctrl-C, and %v changed", differ)
+		t.Errorf("Ctrl-C at the first, and %v changed", differ)
 	}
 
 	c = b.onTerminal(t, stdinNull, "setup")
@@ -273,4 +285,99 @@ func TestSetupAsks(t *testing.T) {
 	c.typed("first answer\rsecond answer\r")
 	c.exit(0, "first answer", "second answer")
 	b.hasExactly(map[string]string{"AAA": "first answer", "OPENAI_API_KEY": "second answer"})
+}
+
+// TestAnswersAreShownMasked: on a terminal, a value is answered with its mask and
+// its length, and one of another provider than the name says is asked about.
+func TestAnswersAreShownMasked(t *testing.T) {
+	isolateProcess(t)
+	const anthropic = "sk-ant-api03-Vb3nTq8ZxK1wLr6MyH4cPj9dSf2gVb3nTq8ZxK1w"
+	const doubt = "It begins like an Anthropic key (sk-ant-****). Store it as OPENAI_API_KEY (yes/no)? "
+	b := newSandbox(t, simpleExample, true)
+	c := b.onTerminal(t, stdinNull, "add", "OPENAI_API_KEY")
+	c.waitFor(askValue)
+	c.typed(anthropic + "\r")
+	c.waitFor(doubt)
+	c.typed("no\r")
+	c.waitFor("Key name for this value (Enter stores nothing): ")
+	c.typed("anthropic_api_key\r")
+	c.waitFor("Added ANTHROPIC_API_KEY to ./: sk-ant-****, 53 characters")
+	c.exit(0, anthropic)
+	b.hasExactly(map[string]string{"ANTHROPIC_API_KEY": anthropic})
+
+	before := b.tree()
+	c = b.onTerminal(t, stdinNull, "add", "OPENAI_API_KEY")
+	c.waitFor(askValue)
+	c.typed(anthropic + "\r")
+	c.waitFor(doubt)
+	c.typed("n\r")
+	c.waitFor("(Enter stores nothing): ")
+	c.typed("\r")
+	c.exit(2, anthropic)
+	if differ := differing(before, b.tree()); len(differ) > 0 {
+		t.Errorf("nothing was to be stored, and %v changed", differ)
+	}
+
+	c = b.onTerminal(t, stdinNull, "setup")
+	c.waitFor("[1/1] OPENAI_API_KEY")
+	c.typed(anthropic + "\r")
+	c.waitFor(doubt)
+	c.typed("yes\r")
+	c.waitFor("OPENAI_API_KEY: sk-ant-****, 53 characters")
+	c.exit(0, anthropic)
+	b.hasExactly(map[string]string{"ANTHROPIC_API_KEY": anthropic, "OPENAI_API_KEY": anthropic})
+}
+
+// TestChoosesOneOfSeveral: where there are several formations and none was named, a
+// person chooses by number; who watches nothing is not asked.
+func TestChoosesOneOfSeveral(t *testing.T) {
+	isolateProcess(t)
+	b := newSandbox(t, simpleExample, true)
+	must(t, os.CopyFS(filepath.Join(b.top, "other"), os.DirFS(b.dir)))
+	b.do("other value", "-C", "../other", "add", "ONLY_HERE", "--stdin")
+	b.do("value", "add", "OPENAI_API_KEY", "--stdin")
+	inner := b.dir
+	b.dir = b.top
+
+	c := b.onTerminal(t, stdinNull, "list")
+	c.waitFor("Which formation?")
+	c.waitFor("1  agent")
+	c.waitFor("2  other")
+	c.waitFor("Number (1-2): ")
+	c.typed("3\r")
+	c.typed("2\r")
+	c.waitFor("ONLY_HERE")
+	c.exit(0)
+
+	c = b.onTerminal(t, stdinNull, "get", "ONLY_HERE")
+	c.waitFor("Number (1-2): ")
+	c.typed("other\r")
+	c.waitFor("other value")
+	c.exit(0)
+
+	for _, keys := range []string{"\r", "\x04"} {
+		c = b.onTerminal(t, stdinNull, "list")
+		c.waitFor("Number (1-2): ")
+		c.typed(keys)
+		c.waitFor("there are 2 formations and none was chosen")
+		c.exit(2)
+	}
+	c = b.onTerminal(t, stdinNull, "list")
+	c.waitFor("Number (1-2): ")
+	c.typed("\x03")
+	c.exit(130)
+
+	// add alone takes a number where it asks for the folder.
+	c = b.onTerminal(t, stdinNull, "add")
+	c.waitFor("2  other")
+	c.waitFor("Formation directory: ")
+	c.typed("1\r")
+	c.waitFor(askName)
+	c.typed("new_one\r")
+	c.waitFor("Value of NEW_ONE (hidden): ")
+	c.typed("new value\r")
+	c.waitFor("Added NEW_ONE to agent")
+	c.exit(0)
+	b.dir = inner
+	b.hasExactly(map[string]string{"OPENAI_API_KEY": "value", "NEW_ONE": "new value"})
 }

@@ -1,10 +1,8 @@
 package commands
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -25,10 +23,10 @@ and layout stay.`,
 			if c.NArg() != 2 {
 				return usage("'rename' takes two names, OLD and NEW").hint("see '%s -h'", c.Command.HelpName)
 			}
-			if _, err := nameArgument(c.Args().Get(0)); err != nil {
+			if _, err := s.nameArgument(c.Args().Get(0)); err != nil {
 				return err
 			}
-			to, err := nameArgument(c.Args().Get(1))
+			to, err := s.nameArgument(c.Args().Get(1))
 			if err != nil {
 				return err
 			}
@@ -55,15 +53,16 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 		s.say("%s already has that name; nothing changed", to)
 		return nil
 	}
-	journal := s.statePath(f, "rename")
-	begun := []byte(from + "\n" + to + "\n")
 	if w.Vault.Has(to) {
-		// Both names are there after a rename that was killed half-way, too.
-		note, err := os.ReadFile(journal)
-		if err != nil || !bytes.Equal(note, begun) || !w.Vault.Same(from, to) {
-			return refuse("%s already exists in %s", to, s.name(f)).
-				hint("delete one of the two first, or choose another name")
-		}
+		return refuse("%s already exists in %s", to, s.name(f)).
+			hint("delete one of the two first, or choose another name")
+	}
+	survey, err := f.Survey()
+	if err != nil {
+		return err
+	}
+	if e := s.filtered(f, survey); e != nil {
+		return e
 	}
 	edits, err := f.RenameEdits(formation.Normalize(from), to)
 	var stuck *formation.Unrewritable
@@ -75,43 +74,7 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 		return err
 	}
 
-	for _, edit := range edits {
-		if err := s.staysInside(edit.Path); err != nil {
-			return err
-		}
-	}
-
-	// A template that cannot be read stops it here, not half-way.
-	if _, _, _, err := f.ReadTemplate(); err != nil {
-		return err
-	}
-
-	// Several files change, and a crash may come between any two. So the value
-	// is stored under both names first, and the old name goes last: whichever
-	// files were reached, every reference has its value, and running the
-	// command again finishes it.
-	if len(edits) > 0 {
-		if err := w.batch.Replace(journal, begun, 0o600); err != nil {
-			return err
-		}
-		w.Vault.Copy(from, to)
-		if _, err := w.Save(w.batch); err != nil {
-			return err
-		}
-		for _, edit := range edits {
-			if err := w.batch.Replace(edit.Path, edit.Content, formation.ModeOf(edit.Path, 0o644)); err != nil {
-				return err
-			}
-		}
-		if err := w.commit(); err != nil {
-			return err
-		}
-		opened, err := f.Open()
-		if err != nil {
-			return err
-		}
-		w.Opened, w.done, w.batch = opened, nil, s.Files.BatchIn(f.Dir)
-	}
+	w.edits = edits
 	w.Vault.Copy(from, to)
 	w.Vault.Delete(from)
 	w.moved = map[string]string{to: from}
@@ -119,7 +82,6 @@ func (s *session) rename(ctx context.Context, spelled, to string) error {
 	if _, err := w.save(); err != nil {
 		return err
 	}
-	os.Remove(journal)
 	s.say("Renamed %s to %s in %s", from, to, s.name(f))
 	for _, edit := range edits {
 		s.say("  changed %s", s.show(edit.Path))

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 type renderOptions struct {
@@ -45,7 +46,7 @@ func (s *session) render(o renderOptions) error {
 	if err != nil {
 		return err
 	}
-	opened, err := f.Open()
+	opened, err := s.open(f)
 	if err != nil {
 		return err
 	}
@@ -59,7 +60,7 @@ func (s *session) render(o renderOptions) error {
 		if !ok {
 			return "", false
 		}
-		text, err := textOf(opened.Vault, stored)
+		text, err := s.textOf(opened.Vault, stored)
 		if err != nil {
 			broken = err
 		}
@@ -69,7 +70,11 @@ func (s *session) render(o renderOptions) error {
 		s.warnBackslash(stored, text)
 		return text, true
 	}
-	out, filling, err := formation.Render(filepath.ToSlash(path), content, value)
+	below, err := filepath.Rel(f.Dir, path)
+	if err != nil || !filepath.IsLocal(below) {
+		below = filepath.Base(path)
+	}
+	out, filling, err := formation.Render(filepath.ToSlash(below), content, value)
 	if err != nil {
 		return failed(err, "'%s' is no valid YAML: %v", s.show(path), err).hint("mend the file; the runtime could not load it either")
 	}
@@ -83,7 +88,7 @@ func (s *session) render(o renderOptions) error {
 		s.say("note: today's MUXI runtime leaves optional references (%s) as the text they are", strings.Join(filling.Optional, ", "))
 	}
 	if len(filling.Verbatim) > 0 {
-		s.warn("the runtime replaces references in capitals only; left as text: %s", strings.Join(filling.Verbatim, ", "))
+		s.warn("the runtime does not look these up as they are spelled; left as text: %s", strings.Join(filling.Verbatim, ", "))
 	}
 	if len(filling.Missing) > 0 {
 		e := &Error{Code: exitNo}
@@ -102,7 +107,7 @@ func (s *session) readRendered(f *formation.Formation, file string) (path string
 		path = s.at(file)
 	}
 	if base := filepath.Base(path); base == formation.KeyFile || base == formation.VaultFile {
-		return path, nil, usage("'%s' is no configuration", base).hint("see '%s render -h'", program)
+		return path, nil, usage("'%s' is no configuration", base).hint("see '%s render -h'", s.again())
 	}
 	content, err = os.ReadFile(path)
 	if file != "" && errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(file) {
@@ -110,7 +115,7 @@ func (s *session) readRendered(f *formation.Formation, file string) (path string
 		content, err = os.ReadFile(path)
 	}
 	if err != nil {
-		return path, nil, &formation.FileError{Op: "read", Path: path, Err: err}
+		return path, nil, &safefile.Error{Op: "read", Path: path, Err: err}
 	}
 	return path, content, nil
 }

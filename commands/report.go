@@ -2,14 +2,14 @@ package commands
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
@@ -25,13 +25,19 @@ func knownFormat(format string) bool {
 	return false
 }
 
-func (s *session) writeReport(report *hooks.Report, o checkOptions) error {
+func (s *session) writeReport(ctx context.Context, report *judge.Report, o checkOptions) error {
 	var b bytes.Buffer
 	to := io.Writer(&b)
 	onScreen := o.output == "" || o.output == "-"
 	if shown, ok := s.Out.(*stickyWriter); ok && onScreen {
-		to = &stickyWriter{Writer: &b, colours: shown.colours}
+		to = &stickyWriter{Writer: &b, colours: shown.colours, width: shown.width}
 	}
+	place := s
+	if o.format != "text" {
+		place = s.atTop() // where a job in CI stands, and a path in it begins
+	}
+	place.remedied(report.Findings)
+	place.remedied(report.Silenced)
 	if err := formatReport(to, report, o.format); err != nil {
 		return err
 	}
@@ -39,10 +45,10 @@ func (s *session) writeReport(report *hooks.Report, o checkOptions) error {
 		_, err := s.Out.Write(b.Bytes())
 		return err
 	}
-	return s.writeOutput(s.at(o.output), b.Bytes())
+	return s.writeOutput(ctx, s.at(o.output), b.Bytes())
 }
 
-func formatReport(w io.Writer, report *hooks.Report, format string) error {
+func formatReport(w io.Writer, report *judge.Report, format string) error {
 	switch format {
 	case "json":
 		return reportJSON(w, report)
@@ -53,12 +59,87 @@ func formatReport(w io.Writer, report *hooks.Report, format string) error {
 	case "gitlab":
 		return reportGitLab(w, report)
 	}
-	for _, f := range report.Findings {
-		if _, err := fmt.Fprintln(w, textFinding(w, f)); err != nil {
-			return err
+	return reportText(w, report.Findings)
+}
+
+// reportText writes a line for each finding, those of one file together. On a
+// terminal, what one line says of several places is said once.
+func reportText(w io.Writer, found []scan.Finding) error {
+	for _, group := range byFile(found) {
+		for len(group) > 0 {
+			line, n := textFinding(w, group[0]), 1
+			if foldWidth(w) > 0 {
+				more := alike(group)
+				if n += len(more); len(more) > 0 {
+					line += paint(w, dim, ", also at "+places(more))
+				}
+			}
+			if _, err := fmt.Fprintln(w, fold(w, line)); err != nil {
+				return err
+			}
+			group = group[n:]
 		}
 	}
 	return nil
+}
+
+// byFile puts the findings of each file together, in the order in which the files
+// come first.
+func byFile(found []scan.Finding) (groups [][]scan.Finding) {
+	at := map[string]int{}
+	for _, f := range found {
+		place := f.Place()
+		i, ok := at[place]
+		if !ok {
+			i = len(groups)
+			at[place], groups = i, append(groups, nil)
+		}
+		groups[i] = append(groups[i], f)
+	}
+	return groups
+}
+
+// alike are the findings behind the first that say the same of other places.
+func alike(group []scan.Finding) []scan.Finding {
+	first := group[0]
+	n := 1
+	for n < len(group) && group[n].Rule == first.Rule && group[n].Message == first.Message && group[n].Commit == first.Commit {
+		n++
+	}
+	return group[1:n]
+}
+
+// places are as many lines as fit, with their columns.
+func places(found []scan.Finding) string {
+	const most = 8
+	var list []string
+	for _, f := range found[:min(len(found), most)] {
+		list = append(list, fmt.Sprintf("%d:%d", f.Line, f.Column))
+	}
+	text := strings.Join(list, ", ")
+	if n := len(found) - most; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
+}
+
+// countSilenced says how many findings do not count, and why: "2 silenced (1
+// allow, 1 comment)"; "" where all count.
+func countSilenced(silenced []scan.Finding) string {
+	if len(silenced) == 0 {
+		return ""
+	}
+	count := map[scan.Cause]int{}
+	for _, f := range silenced {
+		count[f.Silenced]++
+	}
+	var parts []string
+	for _, cause := range [...]scan.Cause{scan.ByAllow, scan.ByBaseline, scan.ByComment} {
+		if n := count[cause]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, cause))
+		}
+	}
+	return fmt.Sprintf("%d silenced (%s)", len(silenced), strings.Join(parts, ", "))
 }
 
 // textFinding is a finding on one line, as compilers write them, for w.
@@ -71,42 +152,47 @@ func textFinding(w io.Writer, f scan.Finding) string {
 	return line
 }
 
+// inPlace says in front of a message where a finding without a path is, if the
+// message does not.
+func inPlace(f scan.Finding) string {
+	switch f.Where {
+	case "":
+		return "in a commit message: "
+	case scan.InText:
+		return "in " + string(f.Where) + ": "
+	}
+	return ""
+}
+
 func showPlace(f scan.Finding) string {
-	if f.Path == "" {
-		return fmt.Sprintf("commit message:%d:%d", f.Line, f.Column)
+	switch {
+	case f.Path != "":
+		return fmt.Sprintf("%s:%d:%d", showPath(f.Path), f.Line, f.Column)
+	case f.Where == "" || f.Where == scan.InText:
+		return fmt.Sprintf("%s:%d:%d", f.Place(), f.Line, f.Column)
 	}
-	return fmt.Sprintf("%s:%d:%d", showPath(f.Path), f.Line, f.Column)
-}
-
-// showPath quotes a path as git does where printing it raw could deceive: with
-// control characters, quotes, or bytes that are no text.
-func showPath(path string) string {
-	plain := utf8.ValidString(path) && !strings.ContainsAny(path, `"\`)
-	for _, r := range path {
-		plain = plain && !steers(r)
-	}
-	if plain {
-		return path
-	}
-	return strconv.QuoteToASCII(path)
-}
-
-// steers reports whether a character would steer a terminal, or turn the order of
-// what stands around it.
-func steers(r rune) bool {
-	return r < ' ' || r >= 0x7f && r < 0xa0 || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+	return f.Place()
 }
 
 // jsonReport and jsonFinding are the contract's shapes, every field always there.
 type jsonReport struct {
-	Checked  jsonChecked   `json:"checked"`
-	Findings []jsonFinding `json:"findings"`
+	Checked  jsonChecked    `json:"checked"`
+	Silenced []jsonSilenced `json:"silenced"`
+	Findings []jsonFinding  `json:"findings"`
+}
+
+type jsonSilenced struct {
+	Cause       scan.Cause `json:"cause"`
+	Rule        scan.Rule  `json:"rule"`
+	Path        string     `json:"path"`
+	Line        int        `json:"line"`
+	Fingerprint string     `json:"fingerprint"`
 }
 
 type jsonChecked struct {
 	Files   int             `json:"files"`
 	Commits int             `json:"commits"`
-	Skipped []hooks.Skipped `json:"skipped"`
+	Skipped []judge.Skipped `json:"skipped"`
 }
 
 type jsonFinding struct {
@@ -121,20 +207,23 @@ type jsonFinding struct {
 	Fingerprint string        `json:"fingerprint"`
 }
 
-func reportJSON(w io.Writer, report *hooks.Report) error {
-	out := jsonReport{jsonChecked{report.Files, report.Commits, report.Skipped}, []jsonFinding{}}
+func reportJSON(w io.Writer, report *judge.Report) error {
+	out := jsonReport{jsonChecked{report.Files, report.Commits, report.Skipped}, []jsonSilenced{}, []jsonFinding{}}
 	if out.Checked.Skipped == nil {
-		out.Checked.Skipped = []hooks.Skipped{}
+		out.Checked.Skipped = []judge.Skipped{}
 	}
 	for _, f := range report.Findings {
-		out.Findings = append(out.Findings, jsonFinding(f))
+		out.Findings = append(out.Findings, jsonFinding{f.Rule, f.Severity, f.Path, f.Line, f.Column, f.Commit, f.Secret, f.Message, f.Fingerprint})
+	}
+	for _, f := range report.Silenced {
+		out.Silenced = append(out.Silenced, jsonSilenced{f.Silenced, f.Rule, f.Path, f.Line, f.Fingerprint})
 	}
 	return writeJSON(w, out)
 }
 
 // reportSARIF writes SARIF 2.1.0 as GitHub code scanning takes it. No snippet is
 // ever in it: that would be the secret.
-func reportSARIF(w io.Writer, report *hooks.Report) error {
+func reportSARIF(w io.Writer, report *judge.Report) error {
 	type object = map[string]any
 	rules := []object{}
 	index := map[scan.Rule]int{}
@@ -150,7 +239,7 @@ func reportSARIF(w io.Writer, report *hooks.Report) error {
 		})
 	}
 	results := []object{}
-	for _, f := range report.Findings {
+	for _, f := range slices.Concat(report.Findings, report.Silenced) {
 		message := f.Message
 		if f.Commit != "" {
 			message += fmt.Sprintf(" (commit %.10s)", f.Commit)
@@ -173,11 +262,25 @@ func reportSARIF(w io.Writer, report *hooks.Report) error {
 		if f.Path == "" {
 			// GitHub refuses a whole report for one result without a file.
 			location["physicalLocation"].(object)["artifactLocation"] = object{"uri": "COMMIT_EDITMSG"}
-			location["logicalLocations"] = []object{{"name": "commit message", "kind": "resource"}}
-			result["message"] = object{"text": "in a commit message: " + message}
+			location["logicalLocations"] = []object{{"name": f.Place(), "kind": "resource"}}
+			result["message"] = object{"text": inPlace(f) + message}
 		}
 		result["locations"] = []object{location}
+		switch f.Silenced {
+		case scan.ByComment:
+			result["suppressions"] = []object{{"kind": "inSource"}}
+		case scan.ByAllow, scan.ByBaseline:
+			result["suppressions"] = []object{{"kind": "external", "justification": f.Silenced}}
+		}
 		results = append(results, result)
+	}
+	notifications := []object{}
+	for _, part := range report.Skipped {
+		notifications = append(notifications, object{
+			"level":     "note",
+			"message":   object{"text": "not checked in full: " + part.Reason},
+			"locations": []object{{"physicalLocation": object{"artifactLocation": object{"uri": pathURI(part.Path), "uriBaseId": "%SRCROOT%"}}}},
+		})
 	}
 	return writeJSON(w, object{
 		"$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -189,8 +292,9 @@ func reportSARIF(w io.Writer, report *hooks.Report) error {
 				"informationUri": "https://github.com/muxi-ai/git-muxi-secrets",
 				"rules":          rules,
 			}},
-			"columnKind": "unicodeCodePoints",
-			"results":    results,
+			"columnKind":  "unicodeCodePoints",
+			"invocations": []object{{"executionSuccessful": true, "toolExecutionNotifications": notifications}},
+			"results":     results,
 		}},
 	})
 }
@@ -210,7 +314,7 @@ func pathURI(path string) string {
 
 // reportGitHub writes workflow commands, which GitHub Actions shows as
 // annotations: about ten of each kind, so errors come first.
-func reportGitHub(w io.Writer, report *hooks.Report) error {
+func reportGitHub(w io.Writer, report *judge.Report) error {
 	for _, severity := range [...]scan.Severity{scan.Error, scan.Warning} {
 		for _, f := range report.Findings {
 			if f.Severity != severity {
@@ -224,12 +328,21 @@ func reportGitHub(w io.Writer, report *hooks.Report) error {
 			if f.Path != "" {
 				properties = fmt.Sprintf("file=%s,line=%d,col=%d,%s", escapeProperty(f.Path), f.Line, f.Column, properties)
 			} else {
-				message = "in a commit message: " + message
+				message = inPlace(f) + message
 			}
 			if _, err := fmt.Fprintf(w, "::%s %s::%s\n", severity, properties, escapeData(message)); err != nil {
 				return err
 			}
 		}
+	}
+	for _, part := range report.Skipped {
+		if _, err := fmt.Fprintf(w, "::notice file=%s,title=git muxi-secrets::not checked in full: %s\n", escapeProperty(part.Path), escapeData(part.Reason)); err != nil {
+			return err
+		}
+	}
+	if silenced := countSilenced(report.Silenced); silenced != "" {
+		_, err := fmt.Fprintf(w, "::notice title=git muxi-secrets::%s\n", escapeData(silenced))
+		return err
 	}
 	return nil
 }
@@ -251,7 +364,7 @@ func escapeProperty(text string) string {
 
 // reportGitLab writes a code quality report, which GitLab shows in merge
 // requests.
-func reportGitLab(w io.Writer, report *hooks.Report) error {
+func reportGitLab(w io.Writer, report *judge.Report) error {
 	type lines struct {
 		Begin int `json:"begin"`
 	}
@@ -276,93 +389,17 @@ func reportGitLab(w io.Writer, report *hooks.Report) error {
 			e.Description += fmt.Sprintf(" (commit %.10s)", f.Commit)
 		}
 		if f.Path == "" {
-			e.Location.Path = "commit message"
+			e.Location.Path = f.Place()
 		}
 		entries = append(entries, e)
 	}
+	for _, part := range report.Skipped {
+		entries = append(entries, entry{"not checked in full: " + part.Reason, "skipped", scan.Fingerprint("skipped", part.Path, part.Reason), "info", location{part.Path, lines{1}}})
+	}
+	if silenced := report.Silenced; len(silenced) > 0 {
+		first := silenced[0]
+		entries = append(entries, entry{countSilenced(silenced), "silenced", scan.Fingerprint("silenced", first.Path, countSilenced(silenced)), "info",
+			location{first.Place(), lines{max(first.Line, 1)}}})
+	}
 	return writeJSON(w, entries)
-}
-
-// ruleText says in one sentence what a rule finds.
-func ruleText(rule scan.Rule) string {
-	switch rule {
-	case scan.KeyFile:
-		return "A key file is tracked, staged or in a commit"
-	case scan.KeyMaterial:
-		return "A key stands in a file of another name"
-	case scan.KnownSecret:
-		return "The value of a stored secret stands in a file or a commit message"
-	case scan.PlaintextKey:
-		return "A credential stands in plain text"
-	case scan.VaultNotEncrypted:
-		return "A secrets.enc is no sealed file"
-	case scan.TemplateValue:
-		return "A template line holds a value"
-	case scan.TemplateStale:
-		return "The template differs from the references"
-	case scan.MissingSecret:
-		return "A reference has no stored value"
-	case scan.SharedKey:
-		return "Two formations have one key"
-	case scan.KeyNotIgnored:
-		return "Git would track a key"
-	case scan.KeyPermissions:
-		return "A key is readable by others"
-	case scan.UnusedSecret:
-		return "A stored secret is referred to nowhere"
-	case scan.SharedValue:
-		return "Two formations have one value for the same name"
-	case scan.UnsettledMerge:
-		return "A contested name of a merge has not been settled"
-	case scan.ValueDue:
-		return "A value is older than the team allows"
-	case scan.MalformedReference:
-		return "The runtime will not replace this reference"
-	}
-	return string(rule)
-}
-
-// remedy says how to get rid of a finding.
-func remedy(f scan.Finding) string {
-	if f.Path == "" {
-		return "leave it out of the message"
-	}
-	switch f.Rule {
-	case scan.KeyFile:
-		return "take the key out: 'git rm --cached FILE'; if it was ever pushed, make a new one: 'git muxi-secrets rotate'"
-	case scan.KeyMaterial:
-		return "take the key out of the file; if it was ever pushed, make a new one: 'git muxi-secrets rotate'"
-	case scan.KnownSecret:
-		return "take the value out; where the formation needs it, write ${{ secrets.NAME }}"
-	case scan.PlaintextKey:
-		return "store the value with 'git muxi-secrets add NAME' and write ${{ secrets.NAME }} in its place"
-	case scan.VaultNotEncrypted:
-		return "put a sealed secrets.enc in its place: 'git restore --staged --worktree FILE', or 'git muxi-secrets import' for values in it"
-	case scan.TemplateValue:
-		return "'git muxi-secrets sync' takes the value out of the template; 'git muxi-secrets add NAME' stores it"
-	case scan.KeyNotIgnored:
-		return "'git muxi-secrets init' has git ignore it"
-	case scan.UnsettledMerge:
-		return "settle each name: 'git muxi-secrets resolve NAME --ours', '--theirs' or '--stdin'"
-	}
-	return ""
-}
-
-// ruleHelp is what to do about a rule's findings, for reports that explain their
-// rules.
-func ruleHelp(rule scan.Rule) string {
-	if text := remedy(scan.Finding{Rule: rule, Path: "x"}); text != "" {
-		return strings.ToUpper(text[:1]) + text[1:] + "."
-	}
-	return "See the rules of 'git muxi-secrets check' in git-muxi-secrets(1)."
-}
-
-// mayBeAllowedByComment tells findings that stand on a line with room for a
-// comment from those about a whole file or a commit's message.
-func mayBeAllowedByComment(f scan.Finding) bool {
-	switch f.Rule {
-	case scan.KeyMaterial, scan.KnownSecret, scan.PlaintextKey, scan.TemplateValue:
-		return f.Path != ""
-	}
-	return false
 }

@@ -3,44 +3,69 @@ package commands
 import (
 	"context"
 	"errors"
-	"os"
 	"path"
 	"path/filepath"
-
-	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/history"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/trust"
+	"github.com/urfave/cli/v2"
 )
 
 type resolveOptions struct {
 	name         string // "" merges again, and says what is left
 	ours, theirs bool
 	stdin        bool
+	value        string // in place of what stdin would give
+	ask          bool   // a person is asked about what is left
+	key          string // "ours" or "theirs": whose key counts, where it was rotated twice, apart
+}
+
+// whole is the side that settles every name there is, or stands for one that
+// does not open; "" for neither.
+func (o resolveOptions) whole() string {
+	switch {
+	case o.name != "":
+		return ""
+	case o.ours:
+		return "ours"
+	case o.theirs:
+		return "theirs"
+	}
+	return ""
 }
 
 func (r *runner) resolveCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "resolve",
 		Usage:     "settle a secret that both sides of a merge changed",
-		UsageText: "[NAME] [--ours|--theirs|--stdin]",
+		UsageText: "[NAME] [--ours|--theirs|--stdin] [--key ours|theirs]",
 		Description: `   git muxi-secrets resolve OPENAI_API_KEY --theirs
 
 Ours and theirs are what git means by them. Once no name is left, secrets.enc and
 the template are staged, and 'git commit' (or 'git rebase --continue') goes on.
-Without NAME it merges again, by name, a vault that could not be merged: for want
-of a key, or because git did it line by line; it asks for a passphrase where that
-opens a side. --ours or --theirs without NAME settles every name that is left
-this way; where a side is damaged, the other one is taken whole.`,
+Without NAME it asks on a terminal, name by name, with mask, author and date of both
+sides. It also merges again, by name, a vault that could not be merged: for want of a
+key, or because git did it line by line, also where the markers were committed since;
+it asks for a passphrase where that opens a side. --ours or --theirs without NAME
+settles every name that is left this way; where a side is damaged, the other one is
+taken whole. --key says whose key counts where both sides rotated it; who has the
+other then types 'unlock --accept'.`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "ours", Usage: "keep what our side has"},
 			&cli.BoolFlag{Name: "theirs", Usage: "take what their side has; it may mean that the secret goes"},
-			&cli.BoolFlag{Name: "stdin", Usage: "read another value from standard input; one newline at its end is taken off"},
+			&cli.BoolFlag{Name: "stdin", Usage: "read another value from standard input; one newline (LF or CR LF) at its end is taken off"},
+			&cli.StringFlag{Name: "key", Usage: "where both sides rotated the key, the one that counts: ours or theirs, as `SIDE`"},
 		},
 		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			o := resolveOptions{ours: c.Bool("ours"), theirs: c.Bool("theirs"), stdin: c.Bool("stdin")}
+			o := resolveOptions{ours: c.Bool("ours"), theirs: c.Bool("theirs"), stdin: c.Bool("stdin"), key: c.String("key")}
+			if o.key != "" && o.key != "ours" && o.key != "theirs" {
+				return usage("--key is 'ours' or 'theirs'").hint("see '%s -h'", c.Command.HelpName)
+			}
 			ways := 0
 			for _, way := range []bool{o.ours, o.theirs, o.stdin} {
 				if way {
@@ -48,7 +73,7 @@ this way; where a side is damaged, the other one is taken whole.`,
 				}
 			}
 			if c.Args().Present() {
-				name, err := oneName(c)
+				name, err := s.oneName(c)
 				if err != nil {
 					return err
 				}
@@ -56,6 +81,9 @@ this way; where a side is damaged, the other one is taken whole.`,
 			}
 			if ways > 1 || o.name != "" && ways == 0 || o.name == "" && o.stdin {
 				return usage("'resolve' takes a NAME, and one of --ours, --theirs and --stdin").hint("see '%s -h'", c.Command.HelpName)
+			}
+			if o.name == "" && ways == 0 {
+				return s.resolveAsking(ctx, o)
 			}
 			return s.resolve(ctx, o)
 		}),
@@ -67,230 +95,248 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 	if err != nil {
 		return err
 	}
-	repo, err := s.needRepository()
+	repo, err := s.needGit()
 	if err != nil {
 		return err
 	}
-	layout := repo.Layout()
-	if layout.Top == "" {
+	if repo.Layout().Top == "" {
 		return refuse("there is no work tree here, and so no merge")
 	}
-	vaultPath := s.vaultPath(layout, f)
-	value := ""
-	if o.stdin {
-		if value, err = s.addValue(ctx, addOptions{stdin: true}, o.name); err != nil {
+	value := o.value
+	if o.stdin && value == "" {
+		if value, err = s.givenValue(ctx, addOptions{stdin: true}); err != nil {
 			return err
 		}
-		if err := checkValue(value); err != nil {
+		if err := s.checkValue(value); err != nil {
 			return err
 		}
 	}
+
 	lock, err := s.lock(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer lock.Release()
-	state, conflict, err := s.mergeAt(ctx, repo, vaultPath)
-	if err != nil {
-		return err
-	}
-	m, err := s.merger(ctx)
+	m, err := s.merger()
 	if err != nil {
 		return err
 	}
 	asked := s.askForSides(ctx, m.Keys)
-	if state == nil && conflict == nil {
-		if state, err = s.movedHere(ctx, repo, m.Keys, vaultPath); err != nil {
-			return err
-		}
+	r, err := m.Begin(ctx, s.vaultPath(repo.Layout(), f))
+	if errors.Is(err, merge.ErrNoMerge) {
+		return s.resolveNothing(ctx, m, f, o)
 	}
-	if state == nil && conflict == nil {
-		if o.name == "" {
-			if done, err := s.settleTemplate(ctx, repo, f, vaultPath); done || err != nil {
-				return err
-			}
-		}
-		return refuse("there is no conflict in %s", s.show(f.Path(formation.VaultFile))).
-			hint("names are settled while a merge, rebase, cherry-pick or stash has left %s open", formation.VaultFile).
-			hint("a conflict that 'git add' took away comes back with 'git checkout -m -- %s'", quote(s.show(f.Path(formation.VaultFile))))
+	if err != nil {
+		return err
 	}
-	if state == nil {
-		state = hooks.NewMergeState(layout, vaultPath)
-		state.Failed = true
-		if err := s.stagesOf(ctx, repo, conflict, state); err != nil {
-			return err
-		}
-		if head, ok, err := repo.Head(ctx); err == nil && ok {
-			state.Head = head
-		}
+	if from := r.State.From; from != "" && r.State.Failed {
+		s.say("One side moved %s to %s, and the other changed it: merging the two", from, r.State.Path)
 	}
-	whole := o.name == "" && (o.ours || o.theirs)
-	if whole && conflict == nil && !state.Failed && len(state.Open()) == 0 {
+	if o.whole() != "" && r.Settled() {
 		s.say("nothing is left to settle in %s; nothing changed", s.name(f))
 		return nil
 	}
-	if m.Stopped, err = repo.Operation(ctx); err != nil {
-		return err
-	}
-	result, err := m.MergeSealed(ctx, vaultPath, state.BaseFile, state.OursFile, state.TheirsFile)
-	taken := false
-	if side := (*hooks.SideError)(nil); whole && errors.As(err, &side) {
-		if result, err = s.takeWhole(ctx, m, state, vaultPath, o.theirs); err == nil {
-			s.warn("%s: %s does not open, and the other side is taken whole", showPath(vaultPath), whoseSide(side.Side))
-			state.Failed, taken = true, true
+
+	err = r.Merge(ctx, o.whole())
+	if fork, ok := errors.AsType[*merge.KeyError](err); ok && fork.Standing == trust.Forked && o.key != "" {
+		if err := m.Decide(fork, o.key == "theirs"); err != nil {
+			return err
 		}
+		err = r.Merge(ctx, o.whole())
 	}
 	if err != nil {
-		e := s.explain(s.explainSide(err))
-		if asked.err != nil {
-			for _, line := range s.explain(asked.err).Lines {
-				e.line("%s", line)
-			}
-		}
-		return e
+		return s.explainMerge(err, asked)
 	}
-	again := state.Failed
-	if again {
-		state.Failed, state.Left, state.Earlier = false, nil, nil // ours, of which nothing is merged yet
-		state.Contested = nil
-		for _, c := range result.Contested {
-			state.Contested = append(state.Contested, hooks.Contested{Name: c.Name, Ours: c.Ours, Theirs: c.Theirs})
-		}
+	if r.Taken != "" {
+		s.warn("%s: %s does not open, and the other side is taken whole", showPath(r.State.Path), whoseSide(r.Taken))
 	}
 	name := ""
 	if o.name != "" {
-		if name, err = s.contestedName(state, o.name); err != nil {
-			return err
+		if name, err = r.Contested(o.name); err != nil {
+			return explainContested(err)
+		}
+		if r.Settled() {
+			s.say("%s is settled already; nothing changed", name)
+			return nil
 		}
 	}
-	if name != "" && !again && len(state.Open()) == 0 && conflict == nil {
-		s.say("%s is settled already; nothing changed", name)
-		return nil
+	return s.settle(ctx, m, r, f, o, name, value, asked)
+}
+
+// settle settles what was asked for, writes vault, template and note, and says
+// what is left.
+func (s *session) settle(ctx context.Context, m *merge.Merger, r *merge.Resolution, f *formation.Formation, o resolveOptions, name, value string, asked *asking) error {
+	if err := r.Open(f); err != nil {
+		return err
+	}
+	if len(r.Again) > 0 {
+		s.warn("%s is not what was left to settle, and is merged again: settle these again, too: %s", s.show(f.Path(formation.VaultFile)), list(r.Again))
+	}
+	w := &writing{s: s, ctx: ctx, batch: s.batch(f), merge: r.State}
+	defer w.batch.Discard()
+	w.Opened = &formation.Opened{Formation: f, Key: r.Result.Key, Vault: r.Vault, Sealed: r.OnDisk}
+	if err := s.keepAsked(w, asked, r.Result); err != nil {
+		return err
+	}
+	if err := w.templateAgain(m, r.State.Path); err != nil {
+		return err
 	}
 
-	w := &writing{s: s, ctx: ctx, batch: s.Files.BatchIn(f.Dir), merge: state}
-	defer w.batch.Discard()
-	if w.Opened, err = s.openMerged(f, state, result); err != nil {
-		return err
-	}
-	if taken {
-		w.Vault, w.Sealed = result.Vault, false // sealed again in any case: nobody has these bytes
-	}
-	if err := s.keepAsked(w, asked, result); err != nil {
-		return err
-	}
-	if err := s.mergeTemplateAgain(ctx, repo, w, path.Join(path.Dir(vaultPath), formation.TemplateFile)); err != nil {
-		return err
-	}
 	switch {
-	case whole:
-		for _, one := range state.Open() {
-			w.Vault.Take(one, result.Side(o.theirs))
-			state.Settle(one)
+	case name == "" && o.whole() != "":
+		for _, one := range r.State.Open() {
+			r.Take(one, o.theirs)
 		}
-	case o.ours:
-		w.Vault.Take(name, result.Side(false))
-	case o.theirs:
-		w.Vault.Take(name, result.Side(true))
-	case o.stdin:
-		w.Vault.Set(name, value)
-	}
-	if name != "" {
-		state.Settle(name)
+	case name != "" && o.stdin:
+		r.Set(name, value)
+	case name != "":
+		r.Take(name, o.theirs)
 	}
 	if _, err := w.save(); err != nil {
 		return err
 	}
-	state.ForgetLost()
-	s.noteSeen(ctx, m, vaultPath, result, w.Vault)
+	r.State.ForgetLost()
+	s.noteSeen(ctx, m, r.State.Path, r.Result, r.Vault)
 	if name != "" {
 		s.say("Settled %s in %s", name, s.name(f))
 	}
-	s.hintElsewhere(layout, f, state, result)
-	if left := state.Open(); len(left) > 0 {
-		if name == "" {
-			s.contested(vaultPath, state)
+	s.hintElsewhere(m.Layout, f, r.State, r.Result)
+
+	if left := r.State.Open(); len(left) > 0 {
+		switch {
+		case name == "" && o.ask:
+			return &undecided{r}
+		case name == "":
+			s.contested(r.State.Path, r.State)
 			return exitCode(exitNo)
+		case !o.ask: // else it is asked about next
+			s.hint("still to settle: %s", list(left))
 		}
-		s.hint("still to settle: %s", list(left))
 		return nil
 	}
-	if err := s.stageMerged(ctx, repo, f, vaultPath); err != nil {
-		return err
-	}
-	if err := s.leaveOldPlace(ctx, repo, state); err != nil {
-		return err
-	}
-	s.say("Nothing is left to settle in %s: staged %s and %s", s.name(f), formation.VaultFile, formation.TemplateFile)
-	return nil
-}
-
-// movedHere begins the merge of a vault that one side moved here, and that the
-// other changed where it was; nil where nothing like that is going on.
-func (s *session) movedHere(ctx context.Context, repo gitutil.Repository, keys *hooks.Keys, vaultPath string) (*hooks.MergeState, error) {
-	moved, operation, err := hooks.MovedVaults(ctx, repo, keys)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range moved {
-		if v.To != vaultPath {
-			continue
-		}
-		head, _, err := repo.Head(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.say("One side moved %s to %s, and the other changed it: merging the two", v.From, v.To)
-		return v.State(repo.Layout(), head, operation.Theirs), nil
-	}
-	return nil, nil
-}
-
-// leaveOldPlace takes away what git left of a moved vault where it was, and says
-// what is left there to be done by hand.
-func (s *session) leaveOldPlace(ctx context.Context, repo gitutil.Repository, state *hooks.MergeState) error {
-	if state.From == "" {
-		return nil
-	}
-	dir := path.Dir(state.From)
-	for _, name := range []string{formation.VaultFile, formation.TemplateFile} {
-		if err := repo.StageFile(ctx, path.Join(dir, name), nil, gitutil.ModeFile); err != nil {
-			return err
-		}
-		os.Remove(filepath.Join(repo.Layout().Top, filepath.FromSlash(path.Join(dir, name)))) // what it held is in the merge
-	}
-	repo.Refresh(ctx)
-	conflicts, err := repo.Unmerged(ctx)
+	left, err := r.Conclude(ctx, f)
 	if err != nil {
 		return err
-	}
-	var left []string
-	for _, c := range conflicts {
-		if path.Dir(c.Path) == dir {
-			left = append(left, c.Path)
-		}
 	}
 	if len(left) > 0 {
 		s.warn("still in conflict at the old place: %s; take over by hand what counts, then 'git rm' it there", list(left))
 	}
+	s.say("Nothing is left to settle in %s: staged %s and %s", s.name(f), formation.VaultFile, formation.TemplateFile)
+	st, err := s.sharing(ctx, f)
+	if err != nil {
+		return err
+	}
+	if key, overlaid := st.Overlaid(); overlaid {
+		s.hint("%s is still signed by the key %s: before you commit, '%s share wrap' signs it with the one that counts here", s.show(f.Path(formation.RecipientsFile)), fingerprintOf(key), s.callOn(f))
+	}
 	return nil
 }
 
-// takeWhole is a merge that one side decides.
-func (s *session) takeWhole(ctx context.Context, m *hooks.Merger, state *hooks.MergeState, vaultPath string, theirs bool) (*hooks.VaultResult, error) {
-	side, name := state.OursFile, "ours"
-	if theirs {
-		side, name = state.TheirsFile, "theirs"
+// resolveNothing is for a vault that is in no merge. Its template may be: git
+// stops where one side deleted it, before any driver could run.
+func (s *session) resolveNothing(ctx context.Context, m *merge.Merger, f *formation.Formation, o resolveOptions) error {
+	vaultPath := s.vaultPath(m.Layout, f)
+	if err := s.noSideLeft(ctx, m, f, vaultPath); err != nil {
+		return err
 	}
-	if side == nil {
-		return nil, refuse("%s has no %s to take", whoseSide(name), formation.VaultFile).
-			hint("'git rm %s' takes it away for good", quote(showPath(vaultPath)))
+	w := &writing{s: s, ctx: ctx, batch: s.batch(f)}
+	defer w.batch.Discard()
+	if o.name == "" {
+		if err := w.templateAgain(m, vaultPath); err != nil {
+			return err
+		}
 	}
-	result, err := m.MergeSealed(ctx, vaultPath, side, side, side)
-	if bad := (*hooks.SideError)(nil); errors.As(err, &bad) {
-		bad.Side = name
+	if w.editTemplate == nil {
+		return refuse("there is no conflict in %s", s.show(f.Path(formation.VaultFile))).
+			hint("names are settled while a merge, rebase, cherry-pick or stash has left %s open", formation.VaultFile).
+			hint("a conflict that 'git add' took away comes back with 'git checkout -m -- %s'", s.argument(f.Path(formation.VaultFile)))
 	}
-	return result, err
+
+	var err error
+	if w.Opened, err = f.OpenToWrite(); err != nil {
+		return err
+	}
+	if _, err := w.save(); err != nil {
+		return err
+	}
+	if err := m.Stage(ctx, f, vaultPath, formation.TemplateFile); err != nil {
+		return err
+	}
+	s.say("Nothing is left to settle in %s: staged %s", s.name(f), formation.TemplateFile)
+	return nil
+}
+
+// noSideLeft says what there is to do where a vault has markers that somebody
+// edited, so that no side is to be had from them.
+func (s *session) noSideLeft(ctx context.Context, m *merge.Merger, f *formation.Formation, vaultPath string) error {
+	sealed, there, err := f.ReadSealed()
+	if err != nil || !there {
+		return err
+	}
+	if _, err := crypto.Detect(sealed); crypto.ReasonOf(err) != crypto.MergeMarkers {
+		return nil
+	}
+	e := failed(nil, "the markers of the conflict in %s are not whole, and no side can be read from it", s.show(f.Path(formation.VaultFile)))
+	if commit, err := m.LastWhole(ctx, vaultPath); err == nil && commit != "" {
+		e.hint("bring back the last good one: 'git restore --source=%.10s %s'", commit, s.argument(f.Path(formation.VaultFile)))
+	}
+	return e
+}
+
+// templateAgain merges a template by name that git merged line by line.
+func (w *writing) templateAgain(m *merge.Merger, vaultPath string) error {
+	merged, ok, err := m.TemplateAgain(w.ctx, vaultPath)
+	if ok {
+		w.editTemplate = func(t *formation.Template) { *t = *formation.ParseTemplate(merged) }
+	}
+	return err
+}
+
+// explainMerge says why a merge cannot be done, and what came of asking for keys.
+func (s *session) explainMerge(err error, asked *asking) error {
+	if none := (*merge.NoSideError)(nil); errors.As(err, &none) {
+		f, _ := s.formation()
+		return refuse("%s has no %s to take", whoseSide(none.Side), formation.VaultFile).
+			hint("'git rm %s' takes it away for good", s.argument(f.Path(formation.VaultFile)))
+	}
+	e := s.explain(s.explainSide(err))
+	if asked.err != nil {
+		for _, line := range s.explain(asked.err).Lines {
+			e.line("%s", line)
+		}
+	}
+	return e
+}
+
+// explainContested says which names could be meant.
+func explainContested(err error) error {
+	var not *merge.NotContestedError
+	if !errors.As(err, &not) {
+		return err
+	}
+	e := refuse("%s is not contested", not.Name)
+	if len(not.Open) > 0 {
+		return e.hint("these are: %s", list(not.Open))
+	}
+	return e.hint("no name is: 'git add' and 'git commit' conclude the merge")
+}
+
+// noUnsettledMerge refuses a new key for a vault that a merge has left open: the
+// sides would not open with it any more, and what was settled would be lost.
+func (s *session) noUnsettledMerge(ctx context.Context, f *formation.Formation) error {
+	repo, err := s.repository()
+	if err != nil || repo == nil || repo.Layout().Top == "" {
+		return err
+	}
+	waits, open, err := merge.Waits(ctx, repo, s.vaultPath(repo.Layout(), f))
+	if err != nil || !waits {
+		return err
+	}
+	e := refuse("a merge of %s is not settled; nothing was changed", s.show(f.Path(formation.VaultFile)))
+	if len(open) > 0 {
+		e.line("still to settle: %s", list(open))
+	}
+	return e.hint("'%s resolve' says what is left; conclude the merge first, or go back with "+goBack, s.again())
 }
 
 // asking is what came of asking a person to open a .key.age.
@@ -301,12 +347,12 @@ type asking struct {
 
 // askForSides has keys ask the person for what opens a .key.age: unlike a
 // driver, 'resolve' is run by one.
-func (s *session) askForSides(ctx context.Context, keys *hooks.Keys) *asking {
+func (s *session) askForSides(ctx context.Context, keys *history.Keys) *asking {
 	asked := &asking{}
 	var have *identities
 	keys.Unwrap = func(wrapped []byte) ([]byte, error) {
 		if have == nil {
-			found, err := s.identities(ctx, nil)
+			found, err := s.identities(nil)
 			if err != nil {
 				asked.err = err
 				return nil, err
@@ -328,11 +374,11 @@ func (s *session) askForSides(ctx context.Context, keys *hooks.Keys) *asking {
 
 // keepAsked keeps keys that a person was asked for, where a side needed them:
 // nobody is to be asked again for the next name.
-func (s *session) keepAsked(w *writing, asked *asking, result *hooks.VaultResult) error {
+func (s *session) keepAsked(w *writing, asked *asking, result *merge.VaultResult) error {
 	for _, key := range asked.keys {
 		for _, theirs := range []bool{false, true} {
 			used := result.KeyOf(theirs)
-			if used == nil || used.Fingerprint() != key.Fingerprint() {
+			if !key.Equal(used) {
 				continue
 			}
 			side := "ours"
@@ -340,7 +386,7 @@ func (s *session) keepAsked(w *writing, asked *asking, result *hooks.VaultResult
 				side = "theirs"
 			}
 			w.done = append(w.done, "Opened "+whoseSide(side)+" with the "+keyNow(key)+" of its "+formation.WrappedKeyFile)
-			if err := s.keyring().Add(w.batch, key); err != nil {
+			if err := w.KeepKey(w.batch, key, key.File()); err != nil {
 				return err
 			}
 			break
@@ -350,50 +396,21 @@ func (s *session) keepAsked(w *writing, asked *asking, result *hooks.VaultResult
 }
 
 // hintElsewhere says how .key follows a vault that is sealed with another key.
-func (s *session) hintElsewhere(layout gitutil.Layout, f *formation.Formation, state *hooks.MergeState, result *hooks.VaultResult) {
+func (s *session) hintElsewhere(layout gitutil.Layout, f *formation.Formation, state *merge.State, result *merge.VaultResult) {
 	if !result.Elsewhere {
 		return
 	}
 	if old := path.Dir(state.From); state.From != "" {
 		at := filepath.Join(layout.Top, filepath.FromSlash(old), formation.KeyFile)
-		here, _ := fileExists(f.Path(formation.KeyFile))
-		if there, err := fileExists(at); err == nil && there && !here {
-			s.hint("its key is still at the old place: 'mv %s %s'", quote(s.show(at)), quote(s.show(f.Path(formation.KeyFile))))
+		here, _ := paths.Exists(f.Path(formation.KeyFile))
+		if paths.There(at) && !here {
+			s.hint("its key is still at the old place: '%s'", s.shell().Move(s.argument(at), s.argument(f.Path(formation.KeyFile))))
 			return
 		}
 	}
 	how := "unlock"
-	if there, err := fileExists(f.Path(formation.WrappedKeyFile)); err != nil || !there {
+	if there, err := paths.Exists(f.Path(formation.WrappedKeyFile)); err != nil || !there {
 		how = "key import FILE"
 	}
 	s.hint("%s is sealed with the %s, which is not its .key here: '%s %s' gets it", s.show(f.Path(formation.VaultFile)), keyNow(result.Key), s.again(), how)
-}
-
-// mergeAt is what is known of a merge of a vault: the note, where it is still
-// one, and the stages of the index.
-func (s *session) mergeAt(ctx context.Context, repo gitutil.Repository, vaultPath string) (*hooks.MergeState, *gitutil.Conflict, error) {
-	state, err := hooks.ReadMergeState(repo.Layout(), vaultPath)
-	if err != nil {
-		return nil, nil, err
-	}
-	conflicts, err := repo.Unmerged(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	conflict := conflictAt(conflicts, vaultPath)
-	if state == nil {
-		return nil, conflict, nil
-	}
-	alive, err := state.Alive(ctx, repo)
-	if err != nil {
-		return nil, nil, err
-	}
-	if alive && conflict != nil {
-		alive = state.Sides(conflict)
-	}
-	if !alive {
-		state.Forget()
-		state = nil
-	}
-	return state, conflict, nil
 }

@@ -18,7 +18,7 @@ func TestUnsettledMergeIsRefused(t *testing.T) {
 	start.sides([]string{"A=1", "-B", "D=1"}, []string{"A=2", "B=2", "E=2"})
 	want := secrets{"A": "1", "C": "c", "D": "1", "E": "2"} // before it is settled
 	vault := start.vault()
-	for _, tt := range []struct {
+	for _, tt := range sample([]struct {
 		name string
 		try  func(m *mergeRepo)
 	}{
@@ -78,7 +78,7 @@ func TestUnsettledMergeIsRefused(t *testing.T) {
 			must(m, os.WriteFile(m.path("../index"), []byte(m.read(".git/index")), 0o600))
 			other.refused("commit", "-qm", "x")
 		}},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := start.copyOf(t)
@@ -109,7 +109,7 @@ func TestResolve(t *testing.T) {
 		says  string
 	}
 	settle := func(name, how string) step { return step{args: []string{name, how}} }
-	for _, tt := range []struct {
+	for _, tt := range sample([]struct {
 		name  string
 		steps []step
 		want  secrets
@@ -145,7 +145,7 @@ func TestResolve(t *testing.T) {
 			{"", nil, 1, "both sides changed B, C, D"}, settle("B", "--ours"), settle("C", "--ours"), settle("D", "--ours"),
 			{"", nil, 0, ""},
 		}, unsettled.change("A=2")},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := start.copyOf(t)
@@ -210,6 +210,7 @@ func TestResolveOutsideOfAMerge(t *testing.T) {
 // TestOtherCommandsInAMerge runs what else writes to the vault while a name is
 // contested.
 func TestOtherCommandsInAMerge(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.sides([]string{"A=1", "B=1"}, []string{"A=2", "B=2", "E=2"})
@@ -343,6 +344,7 @@ func TestOtherCommandsInAMerge(t *testing.T) {
 // A rebase runs no hook when it goes on. What it put into commits unsettled is
 // refused by the next commit and by the push, and resolve still settles it.
 func TestRebaseGoesOnUnsettled(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.git("init", "-q", "--bare", "../remote.git")
@@ -430,6 +432,7 @@ func TestRebaseGoesOnUnsettled(t *testing.T) {
 		lost := m.head()
 		key := m.read("agent/.key")
 		m.remove("agent/.key")
+		m.remove(".git/muxi-secrets/keys")
 		if r := m.do("rebase", "-q", "theirs"); r.code == 0 {
 			t.Fatal("it merged without a key")
 		}
@@ -499,14 +502,14 @@ func TestDriverThatFails(t *testing.T) {
 			m.git("checkout", "-q", "ours")
 		}
 	}
-	for _, tt := range []struct {
+	for _, tt := range sample([]struct {
 		name    string
 		prepare func(m *mergeRepo)
 		says    string
 		import_ bool // the key, with which it can be merged then
 	}{
-		{"no key", func(m *mergeRepo) { m.remove("agent/.key") }, "there is no key for it here", true},
-		{"wrong key", func(m *mergeRepo) { m.write("agent/.key", other) }, "wrong key", true},
+		{"no key", func(m *mergeRepo) { m.remove("agent/.key"); m.remove(".git/muxi-secrets/keys") }, "Could not find .key file in agent/", true},
+		{"wrong key", func(m *mergeRepo) { m.write("agent/.key", other); m.remove(".git/muxi-secrets/keys") }, "wrong key", true},
 		{"malformed key", func(m *mergeRepo) { m.write("agent/.key", "short") }, "does not open", true},
 		{"theirs truncated", spoil("theirs", func(s string) string { return s[:len(s)/2] }), "their side does not open", false},
 		{"ours truncated", spoil("ours", func(s string) string { return s[:len(s)/2] }), "our side does not open", false},
@@ -522,7 +525,7 @@ func TestDriverThatFails(t *testing.T) {
 				return string(sealed)
 			})(m)
 		}, "their side does not open", false},
-	} {
+	}) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			m := start.copyOf(t)
@@ -628,6 +631,9 @@ func TestMergeKilled(t *testing.T) {
 	}
 	whats := []string{"kill", "ENOSPC"}
 	for step := 1; step <= 12; step++ { // six for the note, six for the vault
+		if thinned(step, 12) {
+			continue
+		}
 		for _, what := range whats {
 			t.Run(fmt.Sprintf("driver %d %s", step, what), func(t *testing.T) {
 				t.Parallel()
@@ -653,6 +659,9 @@ func TestMergeKilled(t *testing.T) {
 		t.Fatalf("resolve: exit %d, %d steps", r.code, len(count.seen))
 	}
 	for i, step := range count.seen {
+		if thinned(i, len(count.seen)) {
+			continue
+		}
 		for _, what := range whats {
 			t.Run(fmt.Sprintf("resolve %d %s %s", i+1, step, what), func(t *testing.T) {
 				t.Parallel()
@@ -689,6 +698,7 @@ func (r *repo) muxiEnv(env []string, args ...string) result {
 // TestMergeWithoutDrivers merges in a clone whose git knows of no driver: it
 // leaves conflict markers in vault and template, or one side.
 func TestMergeWithoutDrivers(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
@@ -770,6 +780,7 @@ func TestMergeWithoutDrivers(t *testing.T) {
 
 // TestOctopus has git merge two branches at once, which calls no driver.
 func TestOctopus(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.side("one", "D=1")

@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/urfave/cli/v2"
 
@@ -22,10 +23,7 @@ open here; .key.age is wrapped again for everybody in .age-recipients. It asks
 nothing. What the old key opened was seen by whoever had it: change the values
 that matter where they come from, too.`,
 		Flags: []cli.Flag{allFlag()},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 			return s.each(func(f *formation.Formation) error { return s.rotate(ctx, f) })
 		}),
 	}
@@ -43,10 +41,7 @@ Today's MUXI runtime reads only fernet. The old key is kept as by 'rotate'.`,
 			&cli.StringFlag{Name: "to", Usage: "`FORMAT`: fernet or age"},
 			allFlag(),
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 			format := crypto.Format(c.String("to"))
 			if format != crypto.Fernet && format != crypto.Age {
 				return usage("--to is 'fernet' or 'age'").hint("see '%s -h'", c.Command.HelpName)
@@ -57,7 +52,7 @@ Today's MUXI runtime reads only fernet. The old key is kept as by 'rotate'.`,
 }
 
 // each runs a command on one formation or, with --all, on every one: what works
-// is done, and the exit code is the worst.
+// is done, and the exit code is that of the first which does not.
 func (s *session) each(run func(*formation.Formation) error) error {
 	formations, err := s.formations()
 	if err != nil {
@@ -70,6 +65,7 @@ func (s *session) each(run func(*formation.Formation) error) error {
 	progress := s.progress()
 	defer progress.clear()
 	for i, f := range formations {
+		s.current = f
 		progress.step(s.doing, i, len(formations))
 		if err := run(f); err != nil {
 			e := s.explain(err)
@@ -77,7 +73,9 @@ func (s *session) each(run func(*formation.Formation) error) error {
 				return err
 			}
 			e.Lines[0] = s.name(f) + ": " + e.Lines[0]
-			code = max(code, e.print(s.Err))
+			if failed := e.print(s.Err); code == exitDone {
+				code = failed
+			}
 		}
 	}
 	if code != exitDone {
@@ -92,6 +90,9 @@ func (s *session) rotate(ctx context.Context, f *formation.Formation) error {
 		return err
 	}
 	defer c.close()
+	if err := c.refuseNewcomers(); err != nil {
+		return err
+	}
 	old := c.Key
 	if err := c.newKey(old.Format()); err != nil {
 		return err
@@ -107,15 +108,18 @@ func (s *session) rotate(ctx context.Context, f *formation.Formation) error {
 
 // sayKeySpread says how a new key reaches the others.
 func (s *session) sayKeySpread(c *keyChange) {
+	if to, err := os.Readlink(c.Path(formation.KeyFile)); err == nil {
+		s.warn("'%s' is a link: the new key stands in '%s', for whoever else links to it, too", s.show(c.Path(formation.KeyFile)), to)
+	}
 	files := s.show(c.Path(formation.VaultFile))
 	if c.listed {
 		files = s.show(c.Path(formation.RecipientsFile)) + ", " + files
 	}
 	if n := len(c.people.All()); n > 0 {
-		s.hint("commit %s and %s; the others then run '%s unlock'", files, s.show(c.Path(formation.WrappedKeyFile)), program)
+		s.hint("commit %s and %s; the others then run '%s unlock'", files, s.show(c.Path(formation.WrappedKeyFile)), s.again())
 		return
 	}
-	s.hint("commit %s, and give the new key to whoever needs it: '%s key export -h'", files, program)
+	s.hint("commit %s, and give the new key to whoever needs it: '%s key export -h'", files, s.again())
 }
 
 func (s *session) convert(ctx context.Context, f *formation.Formation, format crypto.Format) error {
@@ -128,6 +132,9 @@ func (s *session) convert(ctx context.Context, f *formation.Formation, format cr
 		s.say("%s is %s already; nothing changed", s.name(f), format)
 		return nil
 	}
+	if err := c.refuseNewcomers(); err != nil {
+		return err
+	}
 	if err := c.newKey(format); err != nil {
 		return err
 	}
@@ -137,7 +144,7 @@ func (s *session) convert(ctx context.Context, f *formation.Formation, format cr
 	s.say("Converted %s to %s, with a new key: %s%s", s.name(f), format, keyNow(c.Key), c.wrappedFor())
 	c.warnSameKey()
 	if format == crypto.Age {
-		s.warn("today's MUXI runtime reads only fernet; '%s convert --to fernet' goes back", program)
+		s.warn("today's MUXI runtime reads only fernet; '%s convert --to fernet' goes back", s.again())
 	}
 	s.sayKeySpread(c)
 	return nil

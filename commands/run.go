@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/muxi-ai/git-muxi-secrets/internal/trace"
 )
 
 // version is set by release builds: -ldflags "-X .../commands.version=v1.2.3".
@@ -20,7 +22,17 @@ var version = ""
 func Run(ctx context.Context, env *Env, args []string) int {
 	run := *env
 	out := run.watch(args)
-	r := &runner{ctx: ctx, env: &run}
+	if run.Getenv("GIT_MUXI_SECRETS_TRACE") == "1" {
+		ctx = trace.To(ctx, run.Err, run.Now)
+		trace.Say(ctx, "git-muxi-secrets %s in '%s'", buildVersion(), run.Dir)
+	}
+	code := runTraced(ctx, &run, out, args)
+	trace.Say(ctx, "exit %d", code)
+	return code
+}
+
+func runTraced(ctx context.Context, run *Env, out *stickyWriter, args []string) int {
+	r := &runner{ctx: ctx, env: run}
 	app := r.app()
 	err := app.RunContext(ctx, reorder(app, args))
 	if err == nil && out.err != nil {
@@ -31,7 +43,7 @@ func Run(ctx context.Context, env *Env, args []string) int {
 	}
 	s := r.session
 	if s == nil {
-		s = &session{Env: &run}
+		s = &session{Env: run}
 	}
 	return s.explain(err).print(run.Err)
 }
@@ -53,8 +65,12 @@ func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) 
 // action wraps a command's run function: session before, clean-up after.
 func (r *runner) action(run func(context.Context, *session, *cli.Context) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
+		trace.Say(c.Context, "command %s", c.Command.FullName())
 		r.session = newSession(r.env, c)
 		defer r.session.close()
+		if err := noKeys(c); err != nil {
+			return err
+		}
 		err := run(c.Context, r.session, c)
 		if code, ok := err.(exitCode); ok {
 			r.code = int(code)
@@ -64,6 +80,16 @@ func (r *runner) action(run func(context.Context, *session, *cli.Context) error)
 	}
 }
 
+// plain is action for a command that takes no argument.
+func (r *runner) plain(run func(context.Context, *session, *cli.Context) error) cli.ActionFunc {
+	return r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+		if err := noArguments(c); err != nil {
+			return err
+		}
+		return run(ctx, s, c)
+	})
+}
+
 func (r *runner) app() *cli.App {
 	app := &cli.App{
 		Name:                      program,
@@ -71,7 +97,6 @@ func (r *runner) app() *cli.App {
 		Usage:                     "keep the API keys of MUXI formations in git, encrypted",
 		UsageText:                 program + " [-C DIR] COMMAND [ARGUMENTS]",
 		Description:               appDescription,
-		CustomAppHelpTemplate:     appHelp,
 		Writer:                    r.env.Out,
 		ErrWriter:                 r.env.Err,
 		HideHelpCommand:           true,
@@ -86,17 +111,21 @@ func (r *runner) app() *cli.App {
 			r.initCommand(),
 			r.addCommand(),
 			r.getCommand(),
+			r.editCommand(),
 			r.listCommand(),
 			r.deleteCommand(),
+			r.restoreCommand(),
 			r.renameCommand(),
 			r.setupCommand(),
 			r.syncCommand(),
 			r.importCommand(),
+			r.extractCommand(),
 			r.exportCommand(),
 			r.renderCommand(),
 			r.statusCommand(),
 			r.doctorCommand(),
 			r.checkCommand(),
+			r.scrubCommand(),
 			r.diffCommand(),
 			r.logCommand(),
 			r.copyCommand(),
@@ -104,6 +133,7 @@ func (r *runner) app() *cli.App {
 			r.convertCommand(),
 			r.shareCommand(),
 			r.unlockCommand(),
+			r.lockCommand(),
 			r.resolveCommand(),
 			r.keyCommand(),
 			r.hooksCommand(),
@@ -132,6 +162,7 @@ func (r *runner) app() *cli.App {
 			return unknownCommand(c.App.Commands, program, c.Args().First())
 		},
 	}
+	app.CustomAppHelpTemplate = appHelp(app.Commands)
 	app.Commands = append(app.Commands, r.mergeCommands()...)
 	hideDefaults(app.Flags)
 	for _, command := range app.Commands {
@@ -146,6 +177,7 @@ func finish(command *cli.Command) {
 	command.OnUsageError = usageError
 	command.CustomHelpTemplate = commandHelp
 	if len(command.Subcommands) > 0 {
+		command.Action = followed
 		for _, sub := range command.Subcommands {
 			finish(sub)
 		}
@@ -153,6 +185,19 @@ func finish(command *cli.Command) {
 	}
 	command.Flags = append(command.Flags, commonFlags()...)
 	hideDefaults(command.Flags)
+}
+
+// followed is the action of a command that is nothing without another one.
+func followed(c *cli.Context) error {
+	prefix := program + " " + c.Command.Name
+	if c.Args().Present() {
+		return unknownCommand(c.Command.Subcommands, prefix, c.Args().First())
+	}
+	var names []string
+	for _, sub := range c.Command.Subcommands {
+		names = append(names, sub.Name)
+	}
+	return usage("'%s' is followed by %s", c.Command.Name, orList(names)).hint("see '%s -h'", prefix)
 }
 
 // hideDefaults takes "(default: false)", which says nothing, out of the help.
@@ -171,25 +216,6 @@ func commonFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print results and errors only"},
 		&cli.BoolFlag{Name: "no-color", Usage: "no colours, on a terminal neither (as with NO_COLOR=1)"},
 	}
-}
-
-// unknownCommand does not repeat a word that may be a value gone astray.
-func unknownCommand(known []*cli.Command, prefix, word string) error {
-	see := "see '%s -h'"
-	if !plainWord(word) {
-		return usage("unknown command (not repeated here, since it may hold a value)").hint(see, prefix)
-	}
-	e := usage("unknown command '%s'", word)
-	var names []string
-	for _, c := range known {
-		if !c.Hidden {
-			names = append(names, c.Name)
-		}
-	}
-	if near := nearest(word, names); near != "" {
-		return e.hint("did you mean '%s %s'?", prefix, near)
-	}
-	return e.hint(see, prefix)
 }
 
 // usageError phrases what the flag package says, without the values in it.
@@ -228,38 +254,6 @@ func dashed(name string) string {
 		return "-" + name
 	}
 	return "--" + name
-}
-
-// nearest returns the candidate a mistyped word most likely meant, or "".
-func nearest(word string, candidates []string) string {
-	best, bestAt := "", 3
-	for _, candidate := range candidates {
-		if d := distance(word, candidate); d < bestAt && d < len(candidate) {
-			best, bestAt = candidate, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // buildVersion is what --version prints behind the name.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -14,15 +15,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands"
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/gittest"
 )
 
 // Three of MUXI's example formations: without, and with files beside the
@@ -33,29 +37,12 @@ const (
 	teamExample   = "05-multi-agent-team"
 )
 
-// isolateProcess is isolate for tests that run commands in this very process
-// or start them themselves. Subtests may run in parallel afterwards.
+// isolateProcess keeps the machine's own settings and identity out of a test
+// that runs commands in this very process or starts them itself. Subtests may
+// run in parallel afterwards.
 func isolateProcess(t *testing.T) {
 	t.Helper()
-	for _, entry := range os.Environ() {
-		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "GIT_") || name == "TEST_FAULT" {
-			t.Setenv(name, "") // has the old value restored in the end
-			os.Unsetenv(name)
-		}
-	}
-	home := t.TempDir()
-	config := filepath.Join(home, "gitconfig")
-	must(t, os.WriteFile(config, []byte("[user]\n\tname = Test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n"), 0o644))
-	for name, value := range map[string]string{
-		"HOME": home, "XDG_CACHE_HOME": filepath.Join(home, "cache"),
-		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": config, "GIT_CEILING_DIRECTORIES": os.TempDir(),
-		"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
-		// The race detector sleeps a second at exit unless told.
-		"GORACE": "atexit_sleep_ms=0",
-	} {
-		t.Setenv(name, value)
-	}
+	gittest.Isolate(t)
 }
 
 func must(t testing.TB, err error) {
@@ -77,25 +64,19 @@ type sandbox struct {
 // repository, or of a folder that is none.
 func newSandbox(t testing.TB, example string, repository bool) *sandbox {
 	t.Helper()
-	top, err := filepath.EvalSymlinks(t.TempDir())
-	must(t, err)
+	top := gittest.Folder(t)
 	b := &sandbox{t, top, filepath.Join(top, "agent")}
 	must(t, os.CopyFS(b.dir, os.DirFS(filepath.Join("..", "testdata", "formations", example))))
 	if repository {
-		b.git("init", "-q")
+		gittest.NewIn(t, top, os.Environ())
 	}
 	return b
 }
 
 func (b *sandbox) git(args ...string) string {
 	b.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir = b.top
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		b.Fatalf("git %s: %v\n%s", args[0], err, out)
-	}
-	return string(out)
+	r := gittest.Repo{TB: b.TB, Dir: b.top, Env: os.Environ()}
+	return r.Git(args...) + "\n"
 }
 
 // result is what one run came to.
@@ -107,27 +88,39 @@ type result struct {
 // run is one run of a command.
 type run struct {
 	stdin string
-	fault func(formation.Step, string) error // in this process only
-	env   []string                           // in a process of its own only
+	piped bool                              // a person gave stdin on purpose
+	input *os.File                          // in place of stdin, in a process of its own only
+	fault func(safefile.Step, string) error // in this process only
+	env   []string                          // in a process of its own only
 }
 
-// inProcess keeps runs in this process apart: urfave/cli has one help flag for
-// all, which every run sets.
-var inProcess sync.Mutex
+// ownHelp is urfave/cli's help flag, of which there is one for all runs. Each sets
+// up a copy, so that several can be under way in this process.
+type ownHelp struct{ *cli.BoolFlag }
 
-// call runs a command in this process, without a terminal.
-func (b *sandbox) call(r run, args ...string) result {
+func (f ownHelp) Apply(set *flag.FlagSet) error {
+	own := *f.BoolFlag
+	return own.Apply(set)
+}
+
+// here runs a command in this process, in a folder and with an environment, without a
+// terminal. What it looks up on PATH it finds on this process's.
+func here(r run, dir string, environ []string, args ...string) result {
 	var out, errs bytes.Buffer
 	env := &commands.Env{
-		In: strings.NewReader(r.stdin), Out: &out, Err: &errs,
+		In: strings.NewReader(r.stdin), InIsPiped: r.piped, Out: &out, Err: &errs,
 		Terminal: func() (*tty.Terminal, error) { return nil, tty.ErrNoTerminal },
-		Now:      time.Now, Getenv: os.Getenv, Dir: b.dir,
-		Files: formation.Files{Fault: r.fault},
+		Now:      time.Now, Dir: dir, Files: safefile.Files{Fault: r.fault},
+		Getenv:  (&gittest.Repo{Env: environ}).Getenv,
+		Environ: func() []string { return environ },
 	}
-	inProcess.Lock()
-	defer inProcess.Unlock()
 	code := commands.Run(context.Background(), env, append([]string{"git-muxi-secrets"}, args...))
 	return result{code, out.String(), errs.String()}
+}
+
+// call runs a command in this process.
+func (b *sandbox) call(r run, args ...string) result {
+	return here(r, b.dir, os.Environ(), args...)
 }
 
 // process prepares a run in a process of its own, without a terminal.
@@ -135,12 +128,16 @@ func (b *sandbox) process(r run, args ...string) *exec.Cmd {
 	b.Helper()
 	executable, err := os.Executable()
 	must(b, err)
-	return &exec.Cmd{
+	cmd := &exec.Cmd{
 		Path: executable, Args: append([]string{"git-muxi-secrets"}, args...), Dir: b.dir,
 		Env:         append(append(os.Environ(), "PWD="+b.dir), r.env...),
 		Stdin:       strings.NewReader(r.stdin),
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
+	if r.input != nil {
+		cmd.Stdin = r.input
+	}
+	return cmd
 }
 
 // spawn runs a command in a process of its own to its end. The code of a
@@ -186,6 +183,19 @@ func (b *sandbox) secrets() (values map[string]string, ok bool) {
 	return values, true
 }
 
+// forgetKeys takes away the copies of keys in the git dir, loseKey the .key as well:
+// nothing here opens the vault any more.
+func (b *sandbox) forgetKeys() {
+	b.Helper()
+	must(b, os.RemoveAll(filepath.Join(b.top, ".git", "muxi-secrets", "keys")))
+}
+
+func (b *sandbox) loseKey() {
+	b.Helper()
+	b.forgetKeys()
+	must(b, os.Remove(filepath.Join(b.dir, ".key")))
+}
+
 func (b *sandbox) read(path string) string {
 	content, err := os.ReadFile(filepath.Join(b.dir, path))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -222,7 +232,7 @@ func (b *sandbox) tree() tree {
 		switch {
 		case rel == filepath.Join(".git", "muxi-secrets", "lock"):
 			return nil
-		case entry.IsDir() && strings.HasPrefix(rel, ".git"+string(filepath.Separator)) && entry.Name() != "hooks" && entry.Name() != "muxi-secrets" && entry.Name() != "keys":
+		case entry.IsDir() && strings.HasPrefix(rel, ".git"+string(filepath.Separator)) && !slices.Contains([]string{"hooks", "muxi-secrets", "keys", "pins"}, entry.Name()):
 			return fs.SkipDir
 		case entry.IsDir() || filepath.Dir(rel) == ".git" && entry.Name() != "config":
 			return nil
@@ -295,7 +305,7 @@ type nth struct {
 	seen []string
 }
 
-func (c *nth) fault(step formation.Step, path string) error {
+func (c *nth) fault(step safefile.Step, path string) error {
 	at := fmt.Sprintf("%s %s", step, filepath.Base(path))
 	if strings.Contains(path, hooksFolder) {
 		at = fmt.Sprintf("%s hook %s", step, filepath.Base(path))

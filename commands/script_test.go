@@ -4,18 +4,24 @@ package commands_test
 
 import (
 	"context"
+	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands"
 	"github.com/muxi-ai/git-muxi-secrets/crypto/cryptotest"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/gittest"
+	"github.com/muxi-ai/git-muxi-secrets/internal/ramdisk"
 )
 
 // TestMain lets the test binary stand in for git-muxi-secrets: testscript puts
@@ -26,12 +32,22 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "hook-run" {
 		standIn()
 	}
-	testscript.Main(m, map[string]func(){
+	cli.HelpFlag = ownHelp{cli.HelpFlag.(*cli.BoolFlag)}
+	testscript.Main(detached{ramdisk.Tests{M: m}}, map[string]func(){
 		"git-muxi-secrets": standIn,
 		"no-terminal":      noTerminal,
 		"on-terminal":      onTerminal,
 		"unprivileged":     unprivileged,
 	})
+}
+
+// detached runs the tests without the terminal that somebody may have started them
+// from: no program that they run may ask there.
+type detached struct{ ramdisk.Tests }
+
+func (d detached) Run() int {
+	syscall.Setsid() // fails for the leader of a group, which go test makes none of us
+	return d.Tests.Run()
 }
 
 func standIn() {
@@ -44,8 +60,9 @@ func standIn() {
 }
 
 func TestScripts(t *testing.T) {
+	t.Setenv("GOTMPDIR", t.TempDir()) // the folders of all scripts go with it
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("..", "testdata", "script"),
+		Files:               scripts(t),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               isolate,
@@ -63,33 +80,57 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// isolate keeps the machine's own git settings and identity out of a script.
-func isolate(env *testscript.Env) error {
-	kept := env.Vars[:0]
-	for _, entry := range env.Vars {
-		if !strings.HasPrefix(entry, "GIT_") {
-			kept = append(kept, entry)
+// scripts are the files of TestScripts: with -short one of each command, the first,
+// unless -run names others.
+func scripts(t *testing.T) []string {
+	all, err := filepath.Glob(filepath.Join("..", "testdata", "script", "*.txtar"))
+	must(t, err)
+	if len(all) == 0 {
+		t.Fatal("no scripts")
+	}
+	if !testing.Short() || strings.Contains(flag.Lookup("test.run").Value.String(), "/") {
+		return all
+	}
+
+	chosen := map[string]string{} // by command
+	for _, file := range all {
+		command, about, _ := strings.Cut(filepath.Base(file), "_")
+		if chosen[command] == "" || about == "first.txtar" {
+			chosen[command] = file
 		}
 	}
-	env.Vars = kept
-	home := filepath.Join(env.WorkDir, ".home")
-	if err := os.MkdirAll(home, 0o755); err != nil {
+	return slices.Sorted(maps.Values(chosen))
+}
+
+// isolate keeps the machine's own git settings and identity out of a script, and
+// what the script lays beside $WORK out of the others'.
+func isolate(env *testscript.Env) error {
+	work := filepath.Join(env.WorkDir, "work")
+	entries, err := os.ReadDir(env.WorkDir)
+	if err != nil {
 		return err
 	}
-	config := "[user]\n\tname = Test\n\temail = test@example.com\n[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"
-	if err := os.WriteFile(filepath.Join(home, "gitconfig"), []byte(config), 0o644); err != nil {
+	if err := os.Mkdir(work, 0o755); err != nil {
 		return err
 	}
-	env.Setenv("HOME", home)
-	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command takes a second longer to end
-	env.Setenv("XDG_CACHE_HOME", filepath.Join(home, "cache"))
-	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
-	env.Setenv("GIT_CONFIG_GLOBAL", filepath.Join(home, "gitconfig"))
-	env.Setenv("GIT_AUTHOR_DATE", "2026-01-02T03:04:05Z")
-	env.Setenv("GIT_COMMITTER_DATE", "2026-01-02T03:04:05Z")
-	env.Setenv("GIT_CEILING_DIRECTORIES", filepath.Dir(env.WorkDir))
+	for _, entry := range entries {
+		if err := os.Rename(filepath.Join(env.WorkDir, entry.Name()), filepath.Join(work, entry.Name())); err != nil {
+			return err
+		}
+	}
+	settings, err := gittest.Settings(filepath.Join(work, ".home"))
+	if err != nil {
+		return err
+	}
+
+	env.Vars = append(gittest.Strip(env.Vars), settings...)
+	env.Cd = work
+	env.Setenv("WORK", work)
+	env.Setenv("TMPDIR", filepath.Join(work, ".tmp"))
+	env.Setenv("GIT_CEILING_DIRECTORIES", env.WorkDir)
 	examples, err := filepath.Abs(filepath.Join("..", "testdata", "formations"))
 	env.Setenv("EXAMPLES", examples)
+	env.Setenv("MESSY", filepath.Join(filepath.Dir(examples), "messy"))
 	env.Values[snapshotKey{}] = new(map[string]string)
 	return err
 }
@@ -100,7 +141,7 @@ func condition(cond string) (bool, error) {
 		return os.Getuid() == 0, nil
 	case "python": // with cryptography; where CI=true its absence fails the script
 		return cryptotest.Available() || os.Getenv("CI") == "true", nil
-	case "age", "ssh-keygen", "man": // where CI=true its absence fails the script
+	case "age", "ssh-keygen", "man", "git-crypt": // where CI=true its absence fails the script
 		_, err := exec.LookPath(cond)
 		return err == nil || os.Getenv("CI") == "true", nil
 	}

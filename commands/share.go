@@ -6,11 +6,16 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
 )
 
 func (r *runner) shareCommand() *cli.Command {
@@ -22,22 +27,18 @@ func (r *runner) shareCommand() *cli.Command {
 
 .key.age is the key, wrapped for everybody in .age-recipients; both are
 committed. Bob then runs 'git muxi-secrets unlock'.`,
-		Action: func(c *cli.Context) error {
-			if !c.Args().Present() {
-				return usage("'share' is followed by add, remove, list or wrap").hint("see '%s share -h'", program)
-			}
-			return unknownCommand(c.Command.Subcommands, program+" share", c.Args().First())
-		},
 		Subcommands: []*cli.Command{
 			{
 				Name:      "add",
 				Usage:     "wrap the key for one more person",
-				UsageText: "RECIPIENT|FILE... [--name WHO] [--all]",
+				UsageText: "RECIPIENT|FILE|-... [--name WHO] [--all]",
 				Description: `   git muxi-secrets share add ~/keys/bob.pub
    git muxi-secrets share add age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kudh39hgs --name Bob
+   curl https://github.com/bob.keys | git muxi-secrets share add - --name Bob
 
 RECIPIENT is an age, ssh-ed25519 or ssh-rsa public key, or that of an age plugin;
-FILE holds such keys, a line each, with '# NAME' above.`,
+FILE (- is standard input) holds such keys, a line each, with '# NAME' above. Keys
+in it that cannot be used (ECDSA, security keys) are left out, and said.`,
 				Flags: []cli.Flag{
 					&cli.StringFlag{Name: "name", Usage: "`WHO` this is; an SSH key's comment otherwise"},
 					allFlag(),
@@ -64,11 +65,11 @@ so until each value has changed.`,
 				Flags: []cli.Flag{allFlag()},
 				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
 					if !c.Args().Present() {
-						return usage("WHO is missing").hint("'%s share list' names them", program)
+						return usage("WHO is missing").hint("'%s share list' names them", s.again())
 					}
 					err := s.each(func(f *formation.Formation) error { return s.shareRemove(ctx, f, c.Args().Slice()) })
 					if err == nil && s.removed == 0 {
-						return refuse("no key here is shared with '%s'", sanitize(shorten(c.Args().First()))).hint("'%s share list --all' names the people", program)
+						return refuse("no key here is shared with '%s'", sanitize(shorten(c.Args().First()))).hint("'%s share list --all' names the people", s.anywhere())
 					}
 					return err
 				}),
@@ -79,10 +80,7 @@ so until each value has changed.`,
 				UsageText:   "[--json] [--all]",
 				Description: "   git muxi-secrets share list",
 				Flags:       []cli.Flag{jsonFlag(), allFlag()},
-				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-					if err := noArguments(c); err != nil {
-						return err
-					}
+				Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 					return s.shareList(c.Bool("json"))
 				}),
 			},
@@ -94,10 +92,7 @@ so until each value has changed.`,
 
 After .age-recipients was changed by hand, or a merge left .key.age behind.`,
 				Flags: []cli.Flag{allFlag()},
-				Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-					if err := noArguments(c); err != nil {
-						return err
-					}
+				Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 					return s.each(func(f *formation.Formation) error { return s.shareWrap(ctx, f) })
 				}),
 			},
@@ -111,46 +106,47 @@ func (s *session) shareAdd(ctx context.Context, f *formation.Formation, people [
 		return err
 	}
 	defer c.close()
+	news, err := c.vouched()
+	if err != nil {
+		return err
+	}
+	// Who is named is vouched for, also one who stands in the list already.
+	named := func(there formation.Person) bool {
+		return slices.ContainsFunc(people, func(p newPerson) bool { return p.recipient.String() == there.Recipient })
+	}
+	if others := slices.DeleteFunc(slices.Clone(news), named); len(others) > 0 {
+		return s.refuseNewcomers(ctx, f, c.st, others)
+	}
 	var added []string
+	for _, person := range news {
+		added = append(added, whoIs(person.Name, person.Recipient))
+	}
 	for _, p := range people {
-		if others := c.people.Find(p.name); p.name != "" && len(others) > 0 && others[0].Recipient != p.recipient.String() {
-			s.hint("%s has another key here already; 'share remove %s' takes both away", p.name, quote(p.name))
+		if others := slices.DeleteFunc(c.people.Find(p.name), named); p.name != "" && len(others) > 0 {
+			s.hint("%s has another key here already; '%s share remove %s' takes both away", p.name, s.again(), s.shell().Escape(p.name))
 		}
-		if c.people.Add(p.name, p.recipient) {
+		inList := slices.ContainsFunc(news, func(n formation.Person) bool { return n.Recipient == p.recipient.String() })
+		if c.people.Add(p.name, p.recipient) && !inList {
 			added = append(added, whoIs(p.name, p.recipient.String()))
 		}
 		if p.name != "" {
 			c.people.Forgive(p.name)
 		}
 	}
-	if there, err := fileExists(c.Path(formation.WrappedKeyFile)); len(added) == 0 && err == nil && there {
+	if there, err := paths.Exists(c.Path(formation.WrappedKeyFile)); len(added) == 0 && err == nil && there {
 		s.say("%s is shared with %s already; nothing changed", s.name(f), plural(len(people), "such recipient"))
 		return nil
 	}
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	s.say("Shared the key of %s with %s", s.name(f), list(added))
+	if err := c.settleWrapped(ctx); err != nil {
+		return err
+	}
+	s.say("Shared the key of %s with %s", s.name(f), list(counted(added)))
 	s.warnIgnored(ctx, f)
-	s.hint("commit %s and %s; they then run '%s unlock'", s.show(c.Path(formation.RecipientsFile)), s.show(c.Path(formation.WrappedKeyFile)), program)
+	s.hint("commit %s and %s; they then run '%s unlock'", s.show(c.Path(formation.RecipientsFile)), s.show(c.Path(formation.WrappedKeyFile)), s.again())
 	return nil
-}
-
-// whoIs names a person in a message.
-func whoIs(name, recipient string) string {
-	if name == "" {
-		return shorten(recipient)
-	}
-	return name
-}
-
-// shorten cuts a long key for a message.
-func shorten(recipient string) string {
-	const most = 62
-	if len(recipient) <= most {
-		return recipient
-	}
-	return recipient[:most-3] + "..."
 }
 
 // warnIgnored speaks up where git would not take people's files along.
@@ -196,19 +192,19 @@ func (s *session) shareRemove(ctx context.Context, f *formation.Formation, args 
 	if len(gone) == 0 {
 		return nil
 	}
+	if err := c.refuseNewcomers(); err != nil {
+		return err
+	}
 	s.removed += len(gone)
 	stays := map[string]bool{}
 	for _, p := range c.people.All() {
 		stays[p.Name] = p.Name != ""
 	}
-	var names []string
-	keys := map[string]int{}
+	var removed []string
 	seen := c.Vault.Names()
 	for _, p := range gone {
 		who := whoIs(p.Name, p.Recipient)
-		if keys[who]++; keys[who] == 1 {
-			names = append(names, who)
-		}
+		removed = append(removed, who)
 		if !stays[p.Name] { // else another key of the same person is still in
 			c.people.Expose(who, seen)
 		}
@@ -219,20 +215,13 @@ func (s *session) shareRemove(ctx context.Context, f *formation.Formation, args 
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	var counted []string
-	for _, who := range names {
-		if keys[who] > 1 {
-			who = fmt.Sprintf("%s (%d keys)", who, keys[who])
-		}
-		counted = append(counted, who)
-	}
-	s.say("Removed %s from %s, which has a new key: %s%s", list(counted), s.name(f), keyNow(c.Key), c.wrappedFor())
+	s.say("Removed %s from %s, which has a new key: %s%s", list(counted(removed)), s.name(f), keyNow(c.Key), c.wrappedFor())
 	if len(c.people.All()) == 0 {
 		s.warn("nobody is left who can unlock %s: this .key is the only way in", s.name(f))
 	}
 	c.warnSameKey()
 	if len(c.people.Exposed()) > 0 && len(seen) > 0 {
-		fmt.Fprintf(s.Out, "%s has seen these values of %s:\n", sanitize(list(names)), sanitize(s.name(f)))
+		fmt.Fprintf(s.Out, "%s has seen these values of %s:\n", sanitize(list(slices.Compact(slices.Sorted(slices.Values(removed))))), sanitize(s.name(f)))
 		for _, name := range seen {
 			fmt.Fprintf(s.Out, "  - %s\n", sanitize(name))
 		}
@@ -243,7 +232,7 @@ func (s *session) shareRemove(ctx context.Context, f *formation.Formation, args 
 }
 
 func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
-	if _, err := f.Open(); err != nil {
+	if _, err := f.OpenToWrite(); err != nil {
 		return err
 	}
 	if err := s.mergeList(ctx, f); err != nil {
@@ -258,16 +247,54 @@ func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
 		if s.all {
 			return nil
 		}
-		return refuse("%s is shared with nobody", s.name(f)).hint("'%s share add RECIPIENT' begins", program)
+		return refuse("%s is shared with nobody", s.name(f)).hint("'%s share add RECIPIENT' begins", s.again())
+	}
+	news, err := c.vouched()
+	if err != nil {
+		return err
+	}
+	if len(news) > 0 {
+		if err := s.askNewcomers(ctx, f, c.st, news); err != nil {
+			return err
+		}
+	}
+	gone := c.st.gone(c.people, c.Key.Public())
+	if len(gone) > 0 {
+		if err := c.lockOut(gone); err != nil {
+			return err
+		}
 	}
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	if err := s.settleWrapped(ctx, f); err != nil {
+	var sealed []string
+	if len(gone) > 0 && c.Sealed {
+		sealed = []string{formation.VaultFile}
+	}
+	if err := c.settleWrapped(ctx, sealed...); err != nil {
 		return err
+	}
+	if len(gone) > 0 {
+		s.say("Rotated the key of %s, since %s left the list: it is now %s", s.name(f), judge.People(gone), keyNow(c.Key))
+		s.sayKeySpread(c)
 	}
 	s.say("Wrapped the key of %s for %s", s.name(f), c.recipients())
 	return nil
+}
+
+// lockOut makes a new key, since people left the list by hand, and notes what they
+// have seen.
+func (c *keyChange) lockOut(gone []formation.Person) error {
+	stays := map[string]bool{}
+	for _, p := range c.people.All() {
+		stays[p.Name] = p.Name != ""
+	}
+	for _, p := range gone {
+		if !stays[p.Name] {
+			c.people.Expose(whoIs(p.Name, p.Recipient), c.Vault.Names())
+		}
+	}
+	return c.newKey(c.Key.Format())
 }
 
 // sharedWith is one formation in the JSON of share list.
@@ -275,6 +302,10 @@ type sharedWith struct {
 	Formation  string           `json:"formation"`
 	Recipients []sharedPerson   `json:"recipients"`
 	Exposed    []exposedSecrets `json:"exposed"`
+	People     string           `json:"people"`   // "none", "signed", "unsigned" or "unvouched"
+	SignedBy   string           `json:"signedBy"` // the fingerprint of the key; "" for none
+
+	call string // the program on this formation
 }
 
 type sharedPerson struct {
@@ -307,14 +338,18 @@ func (s *session) shareList(asJSON bool) error {
 	}
 	lists := []sharedWith{}
 	for _, f := range formations {
+		s.current = f
 		people, _, err := f.ReadPeople()
 		if err != nil {
 			return err
 		}
 		s.foldSeen(f, people)
-		one := sharedWith{Formation: s.name(f), Recipients: []sharedPerson{}, Exposed: exposures(people)}
+		one := sharedWith{Formation: s.name(f), Recipients: []sharedPerson{}, Exposed: exposures(people), call: s.callOn(f)}
 		for _, p := range people.All() {
 			one.Recipients = append(one.Recipients, sharedPerson(p))
+		}
+		if one.People, one.SignedBy, err = s.peopleState(f); err != nil {
+			return err
 		}
 		lists = append(lists, one)
 	}
@@ -340,6 +375,14 @@ func (s *session) shareList(asJSON bool) error {
 			}
 			fmt.Fprintf(s.Out, "  - %s: %s\n", sanitize(name), sanitize(p.Recipient))
 		}
+		switch one.People {
+		case "signed":
+			fmt.Fprintf(s.Out, "signed by the key %s\n", one.SignedBy)
+		case "unvouched":
+			fmt.Fprintf(s.Out, "nobody vouches for this list: '%s share wrap' shows whom, and signs it\n", sanitize(one.call))
+		case "unsigned":
+			fmt.Fprintf(s.Out, "not signed yet: '%s share wrap' signs it\n", sanitize(one.call))
+		}
 		for _, x := range one.Exposed {
 			fmt.Fprintf(s.Out, "%s, who was removed, has seen: %s\n", sanitize(x.Person), sanitize(list(x.Secrets)))
 		}
@@ -354,17 +397,9 @@ func (s *session) unmergedFile(ctx context.Context, f *formation.Formation, name
 	if err != nil || repo == nil || repo.Layout().Top == "" {
 		return nil, "", err
 	}
-	conflicts, err := repo.Unmerged(ctx)
-	if err != nil {
-		return nil, "", err
-	}
-	file = path.Join(path.Dir(s.vaultPath(repo.Layout(), f)), name)
-	conflict := conflictAt(conflicts, file)
-	if conflict == nil {
-		return nil, file, nil
-	}
-	found, err := sidesOf(ctx, repo, conflict)
-	return &found, file, err
+	file = path.Join(s.fromTop(repo.Layout(), f.Dir), name)
+	sides, err = merge.SidesAt(ctx, repo, file)
+	return sides, file, err
 }
 
 // mergeList merges by entry a list of people that git merged line by line, as in
@@ -385,31 +420,36 @@ func (s *session) mergeList(ctx context.Context, f *formation.Formation) error {
 		return err
 	}
 	defer lock.Release()
-	batch := s.Files.BatchIn(f.Dir)
-	defer batch.Discard()
-	list := f.Path(formation.RecipientsFile)
-	if err := batch.Replace(list, formation.MergePeople(people[0], people[1], people[2]).Encode(), formation.ModeOf(list, 0o644)); err != nil {
-		return err
-	}
-	return batch.Commit()
+	return s.Files.Replace(f.Path(formation.RecipientsFile), formation.MergePeople(people[0], people[1], people[2]).Encode(), 0o644)
 }
 
-// settleWrapped stages the people's files that a merge had left with their
-// sides: each is one again.
-func (s *session) settleWrapped(ctx context.Context, f *formation.Formation) error {
+// settleWrapped stages the people's files that a merge had left with their sides,
+// and others that changed with them: each is one again. The list goes along in any
+// case, since one that was merged is signed only now.
+func (c *keyChange) settleWrapped(ctx context.Context, also ...string) error {
+	s, f := c.s, c.Formation
+	left := c.usurped != nil && len(c.st.folder.Merging) > 0
 	for _, name := range []string{formation.RecipientsFile, formation.WrappedKeyFile} {
-		sides, file, err := s.unmergedFile(ctx, f, name)
+		sides, _, err := s.unmergedFile(ctx, f, name)
 		if err != nil {
 			return err
 		}
-		if sides == nil {
-			continue
-		}
-		content, err := readSmall(f.Path(name), maxWrapped)
+		left = left || sides != nil
+	}
+	if !left {
+		return nil
+	}
+
+	git, err := s.needGit()
+	if err != nil {
+		return err
+	}
+	for _, name := range append([]string{formation.RecipientsFile, formation.WrappedKeyFile}, also...) {
+		content, err := safefile.Read(f.Path(name), maxWrapped)
 		if err != nil {
-			return &formation.FileError{Op: "read", Path: f.Path(name), Err: err}
+			return &safefile.Error{Op: "read", Path: f.Path(name), Err: err}
 		}
-		if err := s.repo.StageFile(ctx, file, content, gitutil.ModeFile); err != nil {
+		if err := git.StageFile(ctx, path.Join(s.fromTop(git.Layout(), f.Dir), name), content, gitutil.ModeFile); err != nil {
 			return err
 		}
 	}

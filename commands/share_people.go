@@ -1,11 +1,15 @@
 package commands
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 // newPerson is somebody a key is to be shared with.
@@ -21,19 +25,27 @@ func (s *session) newPeople(args []string, name string) ([]newPerson, error) {
 		args = []string{strings.Join(args, " ")}
 	}
 	var people []newPerson
+	several := len(args) > 1 // or perhaps several people, in one file
 	for _, arg := range args {
 		some, err := s.peopleIn(arg)
 		if err != nil {
 			return nil, err
 		}
+		for _, p := range some {
+			several = several || p.name != "" || !strings.HasPrefix(p.recipient.Kind(), "ssh-")
+		}
 		people = append(people, some...)
 	}
+
 	if name = strings.Join(strings.Fields(sanitize(name)), " "); name != "" {
-		if len(people) > 1 {
+		// SSH keys of one file that names nobody, as GitHub's USER.keys, are one person's.
+		if len(people) > 1 && several {
 			return nil, usage("--name WHO is for one recipient, and %d were given", len(people)).
 				hint("a file names them itself: '# NAME' above each key")
 		}
-		people[0].name = name
+		for i := range people {
+			people[i].name = name
+		}
 	}
 	for i, p := range people {
 		if p.name == "" {
@@ -43,7 +55,8 @@ func (s *session) newPeople(args []string, name string) ([]newPerson, error) {
 	return people, nil
 }
 
-// peopleIn reads one argument: a recipient, else a file of them.
+// peopleIn reads one argument: a recipient, else a file of them, or - for standard
+// input. Keys in a file that cannot be used are left out, and said.
 func (s *session) peopleIn(arg string) ([]newPerson, error) {
 	recipient, err := crypto.ParseRecipient(arg)
 	if err == nil {
@@ -53,31 +66,73 @@ func (s *session) peopleIn(arg string) ([]newPerson, error) {
 	if errors.As(err, &bad) && (bad.Private || looksLikeRecipient(arg)) {
 		return nil, s.explainRecipient(bad, "")
 	}
-	path := s.at(s.home(arg))
-	content, fileErr := readSmall(path, maxIdentityFile)
-	if fileErr != nil {
-		cause := (&formation.FileError{Err: fileErr}).Cause()
-		return nil, usage("what was given is neither a recipient nor a file that can be read (%s)", cause).
-			hint("a recipient starts with 'age1', 'ssh-ed25519' or 'ssh-rsa'; FILE may be a .pub file")
+
+	label, content := "standard input", []byte(nil)
+	if arg == "-" {
+		if content, err = readLimited(s.ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil }); err != nil {
+			return nil, unreadable(err)
+		}
+	} else {
+		path := s.at(s.home(arg))
+		label = s.show(path)
+		if content, err = safefile.Read(path, maxIdentityFile); err != nil {
+			return nil, usage("what was given is neither a recipient nor a file that can be read (%s)", safefile.Cause(err)).
+				hint("a recipient starts with 'age1', 'ssh-ed25519' or 'ssh-rsa'; FILE may be a .pub file")
+		}
 	}
-	list, err := formation.ParsePeople(content)
+
+	usable, unusable := usableRecipients(content)
+	list, err := formation.ParsePeople(usable)
 	if err != nil {
 		var private *crypto.RecipientError
-		if errors.As(err, &private) {
-			return nil, s.explainRecipient(private, path)
+		if errors.As(err, &private) && private.Private {
+			return nil, s.explainRecipient(private, label)
 		}
-		return nil, usage("cannot take recipients from '%s': %v", s.show(path), err).
+		return nil, usage("cannot take recipients from '%s': %v", label, err).
 			hint("it holds public keys, a line each; '# NAME' above a line says whose it is")
 	}
+
 	var people []newPerson
 	recipients := list.Recipients()
 	for i, p := range list.All() {
 		people = append(people, newPerson{p.Name, recipients[i]})
 	}
 	if len(people) == 0 {
-		return nil, usage("'%s' holds no recipient", s.show(path))
+		e := usage("'%s' holds no recipient that can be used", label)
+		for _, key := range unusable {
+			e.line("line %d is %s", key.line, key.reason)
+		}
+		return nil, e.hint("what works: age1... (age-keygen), ssh-ed25519 and ssh-rsa keys, age plugins")
+	}
+	for _, key := range unusable {
+		s.warn("line %d of '%s' is left out: it is %s", key.line, label, key.reason)
 	}
 	return people, nil
+}
+
+// unusable is a line of a file of recipients that nothing can be wrapped for.
+type unusable struct {
+	line   int
+	reason string
+}
+
+// usableRecipients takes off what a mail or a shell puts around the lines of a file
+// that somebody sent, and empties those with keys that age cannot use, as 'age -R'
+// passes them over. Lines that are damaged stay, and are refused by who reads it.
+func usableRecipients(content []byte) (usable []byte, left []unusable) {
+	number := 0
+	whole := crypto.Unquote(string(bytes.TrimRight(crypto.HandedOver(content), " \t\r\n")))
+	for line := range strings.Lines(whole) {
+		number++
+		text := crypto.Unquote(strings.TrimSpace(line))
+		var bad *crypto.RecipientError
+		if _, err := crypto.ParseRecipient(text); errors.As(err, &bad) && bad.Unsupported {
+			left = append(left, unusable{number, bad.Reason})
+			text = ""
+		}
+		usable = append(append(usable, text...), '\n')
+	}
+	return usable, left
 }
 
 func looksLikeRecipient(arg string) bool {
@@ -89,15 +144,17 @@ func looksLikeRecipient(arg string) bool {
 	return false
 }
 
-func (s *session) explainRecipient(bad *crypto.RecipientError, path string) *Error {
+// explainRecipient says why what was given, in the file called label where that is
+// not "", is no recipient.
+func (s *session) explainRecipient(bad *crypto.RecipientError, label string) *Error {
 	where := "what was given"
-	if path != "" {
-		where = "'" + s.show(path) + "'"
+	if label != "" {
+		where = "'" + label + "'"
 	}
 	if bad.Private {
 		e := usage("%s is a private key (it is not repeated here)", where).
 			hint("give the public one: 'age-keygen -y FILE' prints an age key's, ssh keeps it in FILE.pub")
-		if path == "" {
+		if label == "" {
 			e.hint("a private key that was typed as an argument stands in the shell's history: make a new one")
 		}
 		return e
@@ -116,9 +173,9 @@ func (s *session) findPeople(people *formation.People, arg string) ([]formation.
 		if found := people.Find(recipient.String()); len(found) > 0 {
 			return found, nil
 		}
-	} else if content, err := readSmall(s.at(s.home(arg)), maxIdentityFile); err == nil {
-		some, err := formation.ParsePeople(content)
-		if err == nil {
+	} else if content, err := safefile.Read(s.at(s.home(arg)), maxIdentityFile); err == nil {
+		usable, _ := usableRecipients(content)
+		if some, err := formation.ParsePeople(usable); err == nil {
 			var found []formation.Person
 			for _, p := range some.All() {
 				found = append(found, people.Find(p.Recipient)...)
@@ -135,7 +192,41 @@ func (s *session) findPeople(people *formation.People, arg string) ([]formation.
 	for _, p := range people.All() {
 		e.line("shared with %s", whoIs(p.Name, p.Recipient))
 	}
-	return nil, e.hint("'%s share list' names them", program)
+	return nil, e.hint("'%s share list' names them", s.again())
 }
 
 func errorOf[T any](_ T, err error) error { return err }
+
+// whoIs names a person in a message.
+func whoIs(name, recipient string) string {
+	if name == "" {
+		return shorten(recipient)
+	}
+	return name
+}
+
+// counted names each once, with how many keys it stands for.
+func counted(names []string) []string {
+	keys := map[string]int{}
+	var once []string
+	for _, who := range names {
+		if keys[who]++; keys[who] == 1 {
+			once = append(once, who)
+		}
+	}
+	for i, who := range once {
+		if keys[who] > 1 {
+			once[i] = fmt.Sprintf("%s (%d keys)", who, keys[who])
+		}
+	}
+	return once
+}
+
+// shorten cuts a long key for a message.
+func shorten(recipient string) string {
+	const most = 62
+	if len(recipient) <= most {
+		return recipient
+	}
+	return recipient[:most-3] + "..."
+}

@@ -19,6 +19,7 @@ func (s *session) printTable(all []*standing) {
 		names = append(names, st.Secrets...)
 		names = append(names, st.References...)
 	}
+
 	slices.Sort(names)
 	names = slices.Compact(names)
 	rows := [][]string{append([]string{"NAME"}, titles...)}
@@ -27,14 +28,16 @@ func (s *session) printTable(all []*standing) {
 		for _, st := range all {
 			row = append(row, st.cell(name))
 		}
+
 		rows = append(rows, row)
 	}
+
 	for _, line := range []struct {
 		title string
 		of    func(*standing) string
 	}{
 		{"(key)", func(st *standing) string {
-			if st.fresh {
+			if st.Fresh {
 				return "none yet"
 			}
 			return st.Key
@@ -46,24 +49,29 @@ func (s *session) printTable(all []*standing) {
 		for _, st := range all {
 			row = append(row, line.of(st))
 		}
+
 		rows = append(rows, row)
 	}
+
 	width := tableWidth
 	if s.OutIsTerminal {
 		width = s.columns()
 		fitNames(rows, width)
 	}
+
 	for i, block := range columnBlocks(rows, width) {
 		if i > 0 {
 			fmt.Fprintln(s.Out)
 		}
 		s.printColumns(block)
 	}
+
 	for _, st := range all {
 		for _, problem := range st.Problems {
 			fmt.Fprintf(s.Out, "%s: %s\n", paint(s.Out, red, sanitize(st.Path)), sanitize(problem))
 		}
 	}
+
 	fmt.Fprintf(s.Out, "hooks %s, drivers %s\n", all[0].Hooks, all[0].Drivers)
 }
 
@@ -79,7 +87,7 @@ func (st *standing) cell(name string) string {
 		return "yes"
 	case !referred:
 		return "-"
-	case !st.opened:
+	case st.Opened == nil:
 		return "?"
 	case slices.Contains(st.Missing, name):
 		return "missing"
@@ -116,6 +124,7 @@ func fitNames(rows [][]string, width int) {
 			rows[i][j] = sanitize(rows[i][j])
 		}
 	}
+
 	all := columnWidth(rows, 0)
 	for column := 1; column < len(rows[0]); column++ {
 		all += 2 + columnWidth(rows, column)
@@ -123,6 +132,7 @@ func fitNames(rows [][]string, width int) {
 	if all <= width {
 		return
 	}
+
 	// The other half is for what is said of them.
 	for i := range rows {
 		rows[i][0] = cut(rows[i][0], max(width/2, 1))
@@ -147,6 +157,7 @@ func columnBlocks(rows [][]string, tableWidth int) [][][]string {
 			}
 			end++
 		}
+
 		var block [][]string
 		for _, row := range rows {
 			block = append(block, append([]string{row[0]}, row[at:end]...))
@@ -188,8 +199,10 @@ func (s *session) printColumns(rows [][]string) {
 				line.WriteString(strings.Repeat(" ", blanks) + paint(s.Out, as, text))
 				blanks = 0
 			}
+
 			blanks += widths[column] - cellWidth(text) + 2
 		}
+
 		fmt.Fprintln(s.Out, line.String())
 	}
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/muxi-ai/git-muxi-secrets/commands/doctor"
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 )
@@ -30,10 +33,7 @@ stored in secrets.enc. A person's comments and placeholders stay.`,
 			&cli.BoolFlag{Name: "check", Usage: "change nothing; exit 1 when the template is stale"},
 			allFlag(),
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
-			}
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
 			o := syncOptions{prune: c.Bool("prune"), dryRun: c.Bool("dry-run"), check: c.Bool("check")}
 			if o.prune && o.check {
 				return usage("--prune and --check exclude each other").hint("see what --prune would do with --dry-run")
@@ -44,6 +44,7 @@ stored in secrets.enc. A person's comments and placeholders stay.`,
 			}
 			stale := false
 			for _, f := range formations {
+				s.current = f
 				changed, err := s.sync(ctx, f, o)
 				if err != nil {
 					return err
@@ -97,13 +98,24 @@ func (s *session) sync(ctx context.Context, f *formation.Formation, o syncOption
 	return s.sayTemplate(f, w.plan), nil
 }
 
-// syncWithoutKey brings in the references; what only the vault explains stays.
+// syncWithoutKey brings in the references; what only the vault explains stays,
+// unless a key from another place opens it.
 func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (bool, error) {
 	if err := s.filesStayInside(f); err != nil {
 		return false, err
 	}
+	_, content, _, err := f.ReadTemplate()
+	if err != nil {
+		return false, err
+	}
+	if typed := formation.ParseTemplate(content).Typed(); len(typed) > 0 {
+		e := &Error{Code: exitNoKey}
+		e.line("%s:%d holds a value for %s, and there is no key here to store it with; nothing was changed",
+			s.show(f.Path(formation.TemplateFile)), typed[0].Line, typed[0].Name)
+		return false, e.hint("with the key ('%[1]s unlock', '%[1]s key import FILE', or '%[1]s init' where there is none yet), '%[1]s extract' moves it into the vault", s.on(f.Dir))
+	}
 	s.ensureDrivers(ctx) // also where the template needs nothing
-	plan, err := planWithoutKey(f)
+	plan, err := s.planWithoutKey(f)
 	if err != nil {
 		return false, err
 	}
@@ -115,10 +127,10 @@ func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (b
 		return false, err
 	}
 	defer lock.Release()
-	if plan, err = planWithoutKey(f); err != nil { // again, now that nobody else writes
+	if plan, err = s.planWithoutKey(f); err != nil { // again, now that nobody else writes
 		return false, err
 	}
-	batch := s.Files.BatchIn(f.Dir)
+	batch := s.batch(f)
 	defer batch.Discard()
 	if _, err := plan.Apply(batch); err != nil {
 		return false, err
@@ -129,18 +141,22 @@ func (s *session) syncWithoutKey(ctx context.Context, f *formation.Formation) (b
 	return s.sayTemplate(f, plan), nil
 }
 
-func planWithoutKey(f *formation.Formation) (*formation.TemplatePlan, error) {
+func (s *session) planWithoutKey(f *formation.Formation) (*formation.TemplatePlan, error) {
+	vault, err := s.vaultIfAny(f)
+	if err != nil {
+		return nil, err
+	}
 	survey, err := f.Survey()
 	if err != nil {
 		return nil, err
 	}
-	return f.PlanTemplate(survey, nil, nil)
+	return f.PlanTemplate(survey, vault, nil)
 }
 
 // vaultIfAny opens the vault where the key is at hand; nil where there is no
 // .key. A key or vault that is there and does not work is an error.
 func (s *session) vaultIfAny(f *formation.Formation) (*formation.Vault, error) {
-	opened, err := f.Open()
+	opened, err := s.open(f)
 	var missing *formation.NoKeyError
 	if errors.As(err, &missing) {
 		return nil, nil
@@ -161,7 +177,7 @@ func (s *session) syncPlan(f *formation.Formation, o syncOptions) (bool, error) 
 		return false, err
 	}
 	if o.prune && vault != nil {
-		for _, name := range unused(survey, vault) {
+		for _, name := range survey.Unused(vault) {
 			fmt.Fprintf(s.Out, "%s: would delete %s, which no file refers to\n", sanitize(s.name(f)), sanitize(name))
 			vault.Delete(name)
 		}
@@ -183,7 +199,7 @@ func (s *session) syncPlan(f *formation.Formation, o syncOptions) (bool, error) 
 		fmt.Fprintf(s.Out, "  - %s\n", sanitize(name))
 	}
 	if o.check {
-		s.hint("bring it up to date with '%s sync'", program)
+		s.hint("bring it up to date with '%s sync'", s.again())
 	}
 	return true, nil
 }
@@ -210,24 +226,9 @@ func parenthesis(text string) string {
 	return " (" + text + ")"
 }
 
-// unused returns the stored names that no file refers to.
-func unused(survey *formation.Survey, vault *formation.Vault) []string {
-	used := map[string]bool{}
-	for _, name := range survey.Names() {
-		used[name] = true
-	}
-	var list []string
-	for _, name := range vault.Names() {
-		if !used[formation.Normalize(name)] {
-			list = append(list, name)
-		}
-	}
-	return list
-}
-
 // confirmPrune asks before stored values are deleted, and returns which.
 func (s *session) confirmPrune(ctx context.Context, f *formation.Formation) ([]string, error) {
-	opened, err := s.openOrFresh(f, existing)
+	opened, err := f.OpenToWrite()
 	if err != nil {
 		return nil, err
 	}
@@ -235,14 +236,17 @@ func (s *session) confirmPrune(ctx context.Context, f *formation.Formation) ([]s
 	if err != nil {
 		return nil, err
 	}
+	if e := s.filtered(f, survey); e != nil {
+		return nil, e
+	}
 	if len(survey.Broken) > 0 {
 		return nil, s.brokenYAML(f, survey)
 	}
-	names := unused(survey, opened.Vault)
+	names := survey.Unused(opened.Vault)
 	if len(names) == 0 {
 		return nil, nil
 	}
-	terminal, err := s.openTerminal("see what it would delete with --dry-run; delete by name with '%s delete NAME'", program)
+	terminal, err := s.openTerminal("see what it would delete with --dry-run; delete by name with '%s delete NAME'", s.again())
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +264,16 @@ func (s *session) confirmPrune(ctx context.Context, f *formation.Formation) ([]s
 		return nil, nil
 	}
 	return names, nil
+}
+
+// filtered refuses to call a secret unused, or all its references known, while a
+// filter of git's stands between us and a file. nil: none does.
+func (s *session) filtered(f *formation.Formation, survey *formation.Survey) *Error {
+	for _, path := range slices.Sorted(maps.Keys(survey.Filtered)) {
+		return refuse("what '%s' refers to is not known: %s", s.show(f.Path(path)), survey.Filtered[path]).
+			hint("bring the file itself: '%s'", doctor.Unfilter(survey.Filtered[path]))
+	}
+	return nil
 }
 
 // brokenYAML refuses to call a secret unused while a file cannot be read.

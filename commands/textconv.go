@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +11,12 @@ import (
 	"path"
 	"path/filepath"
 
-	"github.com/urfave/cli/v2"
-
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/gitutil"
-	"github.com/muxi-ai/git-muxi-secrets/hooks"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/history"
+	"github.com/urfave/cli/v2"
 )
 
 func (r *runner) textconvCommand() *cli.Command {
@@ -30,11 +29,11 @@ func (r *runner) textconvCommand() *cli.Command {
 
 Prints a line for each name, with a mark that changes when the value does and
 that tells nothing to whoever lacks the key.`,
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
+		Action: r.action(func(_ context.Context, s *session, c *cli.Context) error {
 			if c.NArg() != 1 {
 				return usage("'textconv' takes one FILE").hint("git calls it: 'git diff' shows what it prints")
 			}
-			return s.textconv(ctx, c.Args().First())
+			return s.textconv(c.Args().First())
 		}),
 	}
 }
@@ -44,84 +43,87 @@ const maxSealed = 256 << 20
 
 // textconv prints a vault as gitattributes(5) has a textconv filter do. git runs
 // it once for each version it shows, at the top of the work tree, with the file
-// itself or a temp file: it never says which formation that one is of. What does
-// not open is one line, so that git goes on.
-func (s *session) textconv(ctx context.Context, file string) error {
+// itself or a temp file: it never says which formation that one is of. A vault
+// that does not open is one line, so that git goes on.
+func (s *session) textconv(file string) error {
 	full := s.at(file)
 	in, err := os.Open(full)
 	if err != nil {
-		return &formation.FileError{Op: "read", Path: full, Err: err}
+		return &safefile.Error{Op: "read", Path: full, Err: err}
 	}
 	defer in.Close()
-	sealed, err := io.ReadAll(io.LimitReader(in, maxSealed))
+	content, err := io.ReadAll(io.LimitReader(in, maxSealed+1))
 	if err != nil {
-		return &formation.FileError{Op: "read", Path: full, Err: err}
+		return &safefile.Error{Op: "read", Path: full, Err: err}
 	}
-	keys, at := s.keysFor(ctx, full)
-	vault, key, err := keys.Open(at, sealed, nil)
+	if len(content) > maxSealed {
+		sum := sha256.New()
+		sum.Write(content)
+		if _, err := io.Copy(sum, in); err != nil {
+			return &safefile.Error{Op: "read", Path: full, Err: err}
+		}
+		_, err := fmt.Fprintf(s.Out, "(longer than %d MiB; %x)\n", maxSealed>>20, sum.Sum(nil))
+		return err
+	}
+	if _, err := crypto.Detect(content); err != nil {
+		_, err := s.Out.Write(asItIs(content))
+		return err
+	}
+
+	keys, at := s.keysFor(full)
 	var text []byte
-	if err == nil {
+	if vault, key, err := keys.Open(at, content, nil); err == nil {
 		text = vault.Describe(key)
 	} else {
-		text = []byte("(" + describeSealed(sealed, key, err) + ")\n")
+		text = describeSealed(content, key, s.again(), err)
+	}
+	if at := crypto.Beside(content); at >= 0 {
+		text = append(append(text, "(beside the seal, not encrypted:)\n"...), asItIs(content[at:])...)
 	}
 	_, err = s.Out.Write(text)
 	return err
 }
 
+// asItIs is what a diff has of a file that is no vault: git was told to ask about
+// it all the same, and a change of it must not vanish. Text is shown, which git
+// would have done; of what is none, a hash is.
+func asItIs(content []byte) []byte {
+	switch {
+	case len(content) == 0:
+		return []byte("(empty file)\n")
+	case bytes.IndexByte(content, 0) < 0:
+		return content
+	}
+	return fmt.Appendf(nil, "(no text; %x)\n", sha256.Sum256(content))
+}
+
 // keysFor finds the keys for a file of unknown origin, and its path from the top
 // of the repository where it lies in the work tree. No git is started.
-func (s *session) keysFor(ctx context.Context, full string) (*hooks.Keys, string) {
+func (s *session) keysFor(full string) (*history.Keys, string) {
 	dir := filepath.Dir(full)
 	layout, ok := s.where()
 	if !ok {
-		return hooks.NewKeys(ctx, nil, dir), filepath.Base(full)
+		return history.NewKeys(s.ctx, nil, dir), filepath.Base(full)
 	}
-	repo, err := s.repository()
-	if err != nil {
-		return hooks.NewKeys(ctx, nil, dir), filepath.Base(full)
+	if rel, ok := paths.Below(layout.Top, paths.Real(dir)); ok && layout.Top != "" {
+		return s.keys(), path.Join(rel, filepath.Base(full))
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	if rel, err := filepath.Rel(layout.Top, dir); layout.Top != "" && err == nil && filepath.IsLocal(rel) {
-		return hooks.NewKeys(ctx, repo, ""), path.Join(filepath.ToSlash(rel), filepath.Base(full))
-	}
-	return hooks.NewKeys(ctx, repo, ""), ""
+	return s.keys(), ""
 }
 
-// describeSealed says in a line why a secrets.enc is not shown. Two versions
-// differ in it by a hash of the sealed bytes; text that is not sealed is never
-// hashed, since a short value could be guessed from that.
-func describeSealed(sealed []byte, key *crypto.Key, err error) string {
-	sum := sha256.Sum256(sealed)
-	mark := hex.EncodeToString(sum[:6])
-	reason := crypto.ReasonOf(err)
-	if _, broken := crypto.Detect(sealed); broken != nil {
-		reason = crypto.ReasonOf(broken) // whatever is wrong with the key
-	}
-	switch reason {
-	case crypto.NotSealed:
-		return "not encrypted at all: not shown"
-	case crypto.MergeMarkers:
-		return "merge markers: not shown"
-	case crypto.EmptyFile:
-		return "empty file"
-	case crypto.Truncated:
-		return fmt.Sprintf("truncated; %s", mark)
+// describeSealed says in a line why a sealed file is not shown. Two versions
+// differ in it by a hash of their bytes. key, where not nil, opens it;
+// on is how this program is called, and err why none does.
+func describeSealed(sealed []byte, key *crypto.Key, on string, err error) []byte {
+	why := "sealed; no key here opens it; " + on + " unlock"
+	if _, tracked := errors.AsType[*formation.TrackedKeyError](err); tracked {
+		why = "sealed; git tracks a " + formation.KeyFile + ", and none is read; " + on + " status"
 	}
 	if key != nil {
-		return fmt.Sprintf("opens, but holds no JSON object of names and values; %s", mark)
+		why = "opens, but holds no JSON object of names and values"
 	}
-	return fmt.Sprintf("sealed; no key here opens it; git muxi-secrets unlock; %s", mark)
-}
-
-// gitKeys finds keys for the versions of vaults that git has, wrapped ones
-// included.
-func (s *session) gitKeys(ctx context.Context, repo gitutil.Repository) *hooks.Keys {
-	keys := hooks.NewKeys(ctx, repo, "")
-	keys.Unwrap = s.unwrapAlone(ctx)
-	return keys
+	sum := sha256.Sum256(sealed)
+	return fmt.Appendf(nil, "(%s; %x)\n", why, sum[:6])
 }
 
 var errNobodyAsked = errors.New("no identity that asks nobody")
@@ -155,7 +157,7 @@ func (s *session) readyIdentities(ctx context.Context) []*crypto.Identity {
 	}
 	var list []*crypto.Identity
 	for _, file := range files {
-		content, err := readSmall(file, maxIdentityFile)
+		content, err := safefile.Read(file, maxIdentityFile)
 		if err != nil {
 			continue
 		}
@@ -165,7 +167,7 @@ func (s *session) readyIdentities(ctx context.Context) []*crypto.Identity {
 				kept = append(kept, line...)
 			}
 		}
-		pub, _ := readSmall(file+".pub", maxIdentityFile)
+		pub, _ := safefile.Read(file+".pub", maxIdentityFile)
 		ready, _ := crypto.ParseIdentities(kept, pub, file)
 		list = append(list, ready...)
 	}

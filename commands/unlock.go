@@ -6,11 +6,16 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
 )
 
 // maxWrapped bounds a wrapped key, in bytes: some thousand recipients.
@@ -20,7 +25,7 @@ func (r *runner) unlockCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "unlock",
 		Usage:     "get the key that the team shares, with your own age or SSH key",
-		UsageText: "[--identity FILE]... [--all]",
+		UsageText: "[--identity FILE]... [--accept FINGERPRINT] [--expect FINGERPRINT] [--all]",
 		Description: `   git muxi-secrets unlock
 
 It opens .key.age with what you have: ~/.config/age/keys.txt, ~/.ssh/id_*, the
@@ -29,11 +34,16 @@ for when that key is really among the recipients. .key is written 0600 once it
 is known to open secrets.enc.`,
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "identity", Aliases: []string{"i"}, Usage: "the `FILE` of an age or SSH private key; may be given more than once"},
+			&cli.StringFlag{Name: "accept", Usage: "take the key with this `FINGERPRINT` though nobody vouched for it, in this work tree"},
+			&cli.StringFlag{Name: "expect", Usage: "take no key but the one with this `FINGERPRINT`"},
 			allFlag(),
 		},
-		Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
-			if err := noArguments(c); err != nil {
-				return err
+		Action: r.plain(func(ctx context.Context, s *session, c *cli.Context) error {
+			s.accept, s.expect = c.String("accept"), c.String("expect")
+			for _, given := range []string{s.accept, s.expect} {
+				if given != "" && !isFingerprint(given) {
+					return usage("a fingerprint has 32 characters, 0 to 9 and a to f; its first ten are enough").hint("'%s key fingerprint' prints it where the key is", s.again())
+				}
 			}
 			return s.unlockAll(ctx, c.StringSlice("identity"))
 		}),
@@ -41,32 +51,144 @@ is known to open secrets.enc.`,
 }
 
 func (s *session) unlockAll(ctx context.Context, files []string) error {
-	have, err := s.identities(ctx, files)
+	have, err := s.identities(files)
 	if err != nil {
 		return err
 	}
-	shared := 0
+	done := 0
 	err = s.each(func(f *formation.Formation) error {
-		if there, err := fileExists(f.Path(formation.WrappedKeyFile)); err == nil && !there && s.all {
+		if err := s.unambiguous(f); err != nil {
+			return err
+		}
+		put, err := s.putBack(ctx, f)
+		if put || err != nil {
+			done++
+			return err
+		}
+		if there, err := paths.Exists(f.Path(formation.WrappedKeyFile)); err == nil && !there && s.all {
 			return nil // not one that is shared
 		}
-		shared++
+		done++
 		return s.unlock(ctx, f, have)
 	})
-	if err == nil && shared == 0 {
+	if err == nil && done == 0 {
 		return refuse("no formation here has a %s", formation.WrappedKeyFile).
-			hint("someone who has the key shares it with '%s share add'", program)
+			hint("someone who has the key shares it with '%s share add'", s.again())
+	}
+	if err == nil {
+		s.remindOfHooks(ctx)
 	}
 	return err
 }
 
+// putBack makes a key that is at hand elsewhere, and that opens the vault, the
+// .key again; put is false where there is none. No identity is needed for it.
+func (s *session) putBack(ctx context.Context, f *formation.Formation) (put bool, err error) {
+	opened, err := f.Open()
+	if tracked, ok := errors.AsType[*formation.TrackedKeyError](err); ok {
+		return false, tracked // what came with the clone would be read, or written over, in its place
+	}
+	broken := inItsPlace(err)
+	arrived, _ := errors.AsType[*formation.ArrivedKeyError](err)
+	switch {
+	case arrived != nil && isNamed(s.accept, arrived.Found.Key.Public()):
+		opened, err = &formation.Opened{Formation: f, Key: arrived.Found.Key, Found: arrived.Found, Sealed: true}, nil
+	case arrived != nil && s.accept != "":
+		return false, nil // .key.age may have that one
+	case arrived != nil || broken:
+		opened, err = f.OpenElsewhere(err)
+	}
+	if errors.As(err, &arrived) { // or what else opens the vault is retired, as what arrived says
+		return s.putPinnedBack(ctx, f, arrived)
+	}
+	if retired, ok := errors.AsType[*formation.RetiredKeyError](err); ok {
+		if !isNamed(s.accept, retired.Found.Key.Public()) {
+			return false, retired
+		}
+		opened, err = &formation.Opened{Formation: f, Key: retired.Found.Key, Found: retired.Found, Sealed: true}, nil
+	}
+	if err != nil || !opened.Sealed || opened.Found.Place == formation.InFolder && !broken && arrived == nil {
+		return false, nil // there is nothing to put back, or .key.age is of more help
+	}
+	found := opened.Found
+	if _, err := s.takeKey(ctx, f, found.Content, false); err != nil {
+		return false, err
+	}
+	s.clearOut(found)
+	s.say("Put the key of %s back: the %s that was %s", s.name(f), keyNow(found.Key), s.whereKept(found))
+	return true, nil
+}
+
+// putPinnedBack makes the copy of a formation's key the .key again where a commit
+// laid another one over it, and says whether it opens the vault: that one may have
+// come with the same commit.
+func (s *session) putPinnedBack(ctx context.Context, f *formation.Formation, arrived *formation.ArrivedKeyError) (put bool, err error) {
+	own := slices.IndexFunc(f.Finder.Kept(), func(kept *formation.FoundKey) bool { return kept.Key.Public() == arrived.Pinned })
+	if own < 0 {
+		return false, arrived
+	}
+	kept := f.Finder.Kept()[own]
+
+	lock, err := s.lock(ctx, f)
+	if err != nil {
+		return false, err
+	}
+	defer lock.Release()
+	batch := s.batch(f)
+	defer batch.Discard()
+	if err := batch.ReplacePrivate(f.Path(formation.KeyFile), kept.Content); err != nil {
+		return false, err
+	}
+	if err := batch.Commit(); err != nil {
+		return false, err
+	}
+
+	s.say("Put the key of %s back: the %s that was %s", s.name(f), keyNow(kept.Key), s.whereKept(kept))
+	sealed, there, err := f.ReadSealed()
+	if err != nil || !there {
+		return true, err
+	}
+	if _, err := kept.Key.Open(sealed); err == nil {
+		return true, nil
+	}
+	vault := s.show(f.Path(formation.VaultFile))
+	if _, err := arrived.Found.Key.Open(sealed); err != nil {
+		s.warn("it does not open %s as that is now", vault)
+		s.hint("somebody may have rotated it: '%s unlock'", s.callOn(f))
+		return true, nil
+	}
+	s.warn("it does not open %s as that is now: that is sealed with the key of commit %.10s", vault, arrived.Commit)
+	s.hint("'%s log' shows which commits changed it; 'git restore --source=COMMIT %s' brings a vault of yours back", s.callOn(f), s.shell().Escape(vault))
+	return true, nil
+}
+
+// clearOut takes a key away from where a rename of the folder left it, now that it
+// is the .key of the new one: no .gitignore speaks of it there any more.
+func (s *session) clearOut(found *formation.FoundKey) {
+	layout, _ := s.where()
+	dir := filepath.Dir(found.Path)
+	if found.Place != formation.LeftBehind || !paths.Within(layout.Top, paths.Real(dir)) {
+		return
+	}
+	if _, err := formation.At(dir); err == nil {
+		return // a formation again, if another one
+	}
+	os.Remove(found.Path)
+	os.Remove(dir) // if that was all that was left
+}
+
 func (s *session) unlock(ctx context.Context, f *formation.Formation, have *identities) error {
-	wrapped, err := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped)
+	opened, openErr := f.Open()
+	opens := openErr == nil && opened.Sealed
+	wrapped, err := safefile.Read(f.Path(formation.WrappedKeyFile), maxWrapped)
 	if errors.Is(err, fs.ErrNotExist) {
+		if opens {
+			return s.takeAgain(ctx, f, opened.Found)
+		}
 		return s.notShared(f)
 	}
 	if err != nil {
-		return &formation.FileError{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
+		return &safefile.Error{Op: "read", Path: f.Path(formation.WrappedKeyFile), Err: err}
 	}
 	content, who, err := s.unwrap(ctx, wrapped, have)
 	if crypto.ReasonOf(err) == crypto.MergeMarkers {
@@ -74,19 +196,36 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 			return s.unlockSide(ctx, f, sides, have)
 		}
 	}
+	if reason := crypto.ReasonOf(err); opens && (reason == crypto.NoIdentity || reason == crypto.NeedsPerson) {
+		return s.takeAgain(ctx, f, opened.Found)
+	}
 	if err != nil {
 		return s.explainUnwrap(f, err, have)
 	}
-	took, err := s.takeKey(ctx, f, content)
+	took, err := s.takeKey(ctx, f, content, false)
 	if err != nil {
+		// A merge left .key.age as our side has it, and sealed with theirs.
+		if sides, _, stageErr := s.unmergedFile(ctx, f, formation.WrappedKeyFile); stageErr == nil && sides != nil {
+			return s.unlockSide(ctx, f, sides, have)
+		}
 		// A rotation that came in between has wrapped another key.
-		if now, readErr := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); readErr == nil && !bytes.Equal(now, wrapped) && ctx.Err() == nil {
+		if now, readErr := safefile.Read(f.Path(formation.WrappedKeyFile), maxWrapped); readErr == nil && !bytes.Equal(now, wrapped) && ctx.Err() == nil {
 			return s.unlock(ctx, f, have)
 		}
 		return err
 	}
 	s.sayUnlocked(f, took, who)
 	return nil
+}
+
+// takeAgain is unlock where .key opens the vault already, and nothing else is to
+// be had: what it lacks (its mode, git's part) is done.
+func (s *session) takeAgain(ctx context.Context, f *formation.Formation, own *formation.FoundKey) error {
+	took, err := s.takeKey(ctx, f, own.Content, false)
+	if err == nil {
+		s.sayUnlocked(f, took, nil)
+	}
+	return err
 }
 
 // unlockSide is unlock for a .key.age that a clone without the drivers merged
@@ -106,7 +245,7 @@ func (s *session) unlockSide(ctx context.Context, f *formation.Formation, sides 
 			tried = true
 			continue
 		}
-		took, err := s.takeKey(ctx, f, content)
+		took, err := s.takeKey(ctx, f, content, false)
 		if err == nil {
 			s.sayUnlocked(f, took, who)
 			return nil
@@ -122,17 +261,12 @@ func (s *session) sayUnlocked(f *formation.Formation, took taken, who *crypto.Id
 		return
 	}
 	s.say("Unlocked %s with %s", s.name(f), s.showOwn(who.Source()))
-	if layout, ok := s.where(); ok && !s.all {
-		if there, err := fileExists(hooksOffered(layout)); err == nil && !there {
-			s.hint("this clone has no hooks yet that stop a leak: '%s hooks install'", program)
-		}
-	}
 }
 
 func (s *session) notShared(f *formation.Formation) error {
 	return (&Error{Code: exitNoKey}).line("there is no %s in %s: its key is not shared this way", formation.WrappedKeyFile, s.showFolder(f.Dir)).
-		hint("someone who has the key can share it: '%s share add' with your public key ('age-keygen' makes one, ~/.ssh/id_ed25519.pub is one)", program).
-		hint("or gets it to you otherwise: '%s key import FILE' takes it in", program)
+		hint("someone who has the key can share it: '%s share add' with your public key ('age-keygen' makes one, ~/.ssh/id_ed25519.pub is one)", s.again()).
+		hint("or gets it to you otherwise: '%s key import FILE' takes it in", s.again())
 }
 
 // explainUnwrap says why .key.age did not open.
@@ -141,8 +275,8 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 	e := &Error{Code: exitNoKey, Err: err}
 	switch crypto.ReasonOf(err) {
 	case crypto.NoIdentity:
-		if wrapped, err := readSmall(f.Path(formation.WrappedKeyFile), maxWrapped); err == nil && crypto.NeedsPassphrase(wrapped) {
-			return e.line("'%s' is sealed with a passphrase, not for people", path).hint("take it in with '%s key import %s', which asks for the passphrase", program, quote(path))
+		if wrapped, err := safefile.Read(f.Path(formation.WrappedKeyFile), maxWrapped); err == nil && crypto.NeedsPassphrase(wrapped) {
+			return e.line("'%s' is sealed with a passphrase, not for people", path).hint("take it in with '%s key import %s', which asks for the passphrase", s.again(), s.shell().Escape(path))
 		}
 		if len(have.list) == 0 {
 			e.line("there is no age or SSH key here to open '%s' with", path)
@@ -156,17 +290,20 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 			e.line("%s", s.explainIdentity(bad).Lines[0])
 		}
 		return e.hint("name yours with --identity FILE, or once for all with 'git config --global %s FILE'", identityConfig).
-			hint("or have someone who has the key share it with yours: '%s share add YOUR-PUBLIC-KEY'", program)
+			hint("or have someone who has the key share it with yours: '%s share add YOUR-PUBLIC-KEY'", s.again())
 	case crypto.WrongPassphrase:
 		return e.line("that is not the passphrase of the key").hint("try again")
 	case crypto.NeedsPerson:
 		return e.line("'%s' opens only with a key that asks for something, and there is no terminal to ask on", path).
 			hint("run it on a terminal, or name a key without a passphrase with --identity FILE")
+	case crypto.Filtered:
+		e.Code = exitFailed
+		return e.line("cannot open '%s': %v", path, err).filteredHints(s.on(f.Dir), s.shell().Escape(path))
 	case crypto.MergeMarkers, crypto.Truncated, crypto.NotSealed, crypto.EmptyFile:
 		e.Code = exitFailed
 		return e.line("cannot open '%s': %v", path, err).
-			hint("bring back the last good one: 'git restore %s'", quote(path)).
-			hint("or have someone who has the key wrap it again: '%s share wrap'", program)
+			hint("bring back the last good one: 'git restore %s'", s.shell().Escape(path)).
+			hint("or have someone who has the key wrap it again: '%s share wrap'", s.again())
 	}
 	if own, ok := errors.AsType[*Error](err); ok {
 		return own // an identity that cannot be read
@@ -174,7 +311,7 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 	if e := s.explain(err); e.Code == exitInterrupted || e.Code == exitUsage {
 		return e
 	}
-	return e.line("cannot open '%s': %v", path, err).hint("bring back the last good one: 'git restore %s'", quote(path))
+	return e.line("cannot open '%s': %v", path, err).hint("bring back the last good one: 'git restore %s'", s.shell().Escape(path))
 }
 
 // sources names the files of identities, each once.
@@ -198,8 +335,9 @@ const (
 )
 
 // takeKey puts a key that came from elsewhere in place as .key, if it opens the
-// vault. A key that is there is retired. content is written as it is.
-func (s *session) takeKey(ctx context.Context, f *formation.Formation, content []byte) (taken, error) {
+// vault. A key that is there is retired. content is written as it is. One that the
+// owner hands over counts; one that came wrapped, with a branch, is judged.
+func (s *session) takeKey(ctx context.Context, f *formation.Formation, content []byte, byHand bool) (taken, error) {
 	key, err := crypto.ParseKey(content)
 	if err != nil {
 		code := exitNoKey
@@ -213,7 +351,12 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 		return 0, err
 	}
 	defer lock.Release()
-	// Under the lock: a rotation would change the vault in between.
+
+	// Under the lock: a rotation would change the key and the vault in between.
+	was, wasErr := f.ReadKeyFile()
+	if tracked, ok := errors.AsType[*formation.TrackedKeyError](wasErr); ok {
+		return 0, tracked // nobody would read what is put there
+	}
 	if sealed, ok, err := f.ReadSealed(); err != nil {
 		return 0, err
 	} else if ok {
@@ -221,7 +364,7 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 			return 0, s.keyDoesNotFit(f, key, err)
 		}
 	}
-	w := &writing{s: s, ctx: ctx, batch: s.Files.BatchIn(f.Dir), Opened: &formation.Opened{Formation: f, Key: key}}
+	w := &writing{s: s, ctx: ctx, batch: s.batch(f), Opened: &formation.Opened{Formation: f, Key: key}}
 	defer w.batch.Discard()
 	if err := s.filesStayInside(f); err != nil {
 		return 0, err
@@ -229,33 +372,35 @@ func (s *session) takeKey(ctx context.Context, f *formation.Formation, content [
 	if err := w.tellGit(ctx); err != nil {
 		return 0, err
 	}
-	was, oldKey, err := f.ReadKeyFile()
+	judge := w.judgeUnlock
+	if byHand {
+		judge = w.pinByHand
+	}
+	if err := judge(ctx); err != nil {
+		return 0, err
+	}
+	if err := f.KeepKey(w.batch, key, content); err != nil {
+		return 0, err
+	}
 	var missing *formation.NoKeyError
 	result := keyNew
 	switch {
-	case errors.As(err, &missing):
-	case err == nil && oldKey.Fingerprint() == key.Fingerprint() && string(was) == string(content) && !f.KeyReadableByOthers():
+	case errors.As(wasErr, &missing):
+	case wasErr == nil && was.Key.Equal(key) && bytes.Equal(was.Content, content) && !f.KeyReadableByOthers():
 		return keySame, w.commit()
-	case err == nil:
+	case wasErr == nil:
 		result = keyReplaced
-		if oldKey.Fingerprint() == key.Fingerprint() {
+		if was.Key.Equal(key) {
 			result = keySame // another spelling of it
-		} else if err := s.keyring().Add(w.batch, oldKey); err != nil {
+		} else if err := f.KeepKey(w.batch, was.Key, was.Content); err != nil {
 			return 0, err
 		}
 	}
-	// A .key that cannot be read, or is no key, goes: this one opens the vault.
-	// But a link may have come with the clone, and lead to any file.
-	if info, linkErr := os.Lstat(f.Path(formation.KeyFile)); err != nil && linkErr == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return 0, failed(err, "'%s' is a symbolic link, and what it leads to holds no key; nothing was changed", s.show(f.Path(formation.KeyFile))).
-			hint("if that file is of no use, remove the link: 'rm %s'", quote(s.show(f.Path(formation.KeyFile))))
-	}
-	if err := w.batch.Replace(f.Path(formation.KeyFile), content, 0o600); err != nil {
+	if err := w.replaceKey(content, wasErr); err != nil {
 		return 0, err
 	}
-	w.batch.Journal(s.journalPath(f))
 	if result == keyReplaced {
-		w.done = append(w.done, "Kept the key that was there, for older commits ("+keyNow(oldKey)+")")
+		w.done = append(w.done, "Kept the key that was there, for older commits ("+keyNow(was.Key)+")")
 	}
 	return result, w.commit()
 }
@@ -265,12 +410,29 @@ func (s *session) keyDoesNotFit(f *formation.Formation, key *crypto.Key, err err
 	vault := s.show(f.Path(formation.VaultFile))
 	if reason := crypto.ReasonOf(err); reason != crypto.WrongKey {
 		e.Code = exitFailed
-		return e.line("cannot tell whether the key fits: '%s' is damaged: %v", vault, err).hint("bring back the last good one: 'git restore %s'", quote(vault)).hint("nothing was changed")
+		e.Hints = s.explainVault(&formation.VaultError{Path: f.Path(formation.VaultFile), Err: err}).Hints
+		return e.line("cannot tell whether the key fits: '%s' is damaged: %v", vault, err).hint("nothing was changed")
 	}
 	e.line("the %s does not open '%s'; nothing was changed", keyNow(key), vault).
 		hint("the vault may be from another commit than the key: 'git pull', or ask for the key of this one")
-	if shared, err := fileExists(f.Path(formation.WrappedKeyFile)); err == nil && shared {
+	wrapped := paths.There(f.Path(formation.WrappedKeyFile))
+	switch back := s.stepBack(f); {
+	case back != "" && wrapped:
+		return e.hint("%s does not belong to it: '%s' brings back what does", formation.WrappedKeyFile, back)
+	case back != "":
+		return e.hint("the vault is from before a rotation: '%s' brings back what was after it", back)
+	case wrapped:
 		e.hint("if %s is behind the vault, somebody who can open it wraps its key again, with 'share wrap'", formation.WrappedKeyFile)
 	}
 	return e
+}
+
+// opensSide reports whether a key opens a side of a merge that waits for it: the
+// vault of the work tree is still the other side.
+func (s *session) opensSide(ctx context.Context, f *formation.Formation, key *crypto.Key) bool {
+	repo, err := s.repository()
+	if err != nil || repo == nil || repo.Layout().Top == "" {
+		return false
+	}
+	return merge.Opens(ctx, repo, s.vaultPath(repo.Layout(), f), key)
 }

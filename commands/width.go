@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"io"
 	"strings"
 	"unicode"
 
@@ -58,4 +59,85 @@ func cut(text string, width int) string {
 		tail++ // what it stood on is gone
 	}
 	return strings.Join([]string{string(runes[:head]), string(runes[tail:])}, "…")
+}
+
+// foldWidth is how wide lines for w may be; 0 where nobody looks at them on a
+// terminal.
+func foldWidth(w io.Writer) int {
+	if to, ok := w.(*stickyWriter); ok {
+		return to.width
+	}
+	return 0
+}
+
+// hanging stands before the lines that a folded one goes on with.
+const hanging = "    "
+
+// fold breaks a line between words where it is wider than the terminal. What stands
+// in quotes is to be typed as it stands, and stays together if it can.
+func fold(w io.Writer, line string) string {
+	width := foldWidth(w)
+	if width < 40 || textWidth(unpainted(line)) <= width {
+		return line
+	}
+	var b strings.Builder
+	used := 0
+	for i, word := range foldable(line) {
+		columns := textWidth(unpainted(word))
+		switch {
+		case i == 0:
+		case used+1+columns > width:
+			b.WriteString("\n" + hanging)
+			used = len(hanging)
+		default:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += columns
+	}
+	return b.String()
+}
+
+// foldable are the words of a line; what stands in single quotes, and a reference,
+// is one.
+func foldable(line string) (words []string) {
+	quoted, closing := "", ""
+	for _, word := range strings.Split(line, " ") {
+		if quoted != "" {
+			quoted += " " + word
+			if strings.Contains(word, closing) {
+				words, quoted = append(words, quoted), ""
+			}
+			continue
+		}
+		open := strings.TrimLeft(word, "(")
+		switch {
+		case strings.HasPrefix(open, "'") && strings.Count(open, "'") == 1:
+			quoted, closing = word, "'"
+		case strings.HasPrefix(open, "${{") && !strings.Contains(open, "}}"):
+			quoted, closing = word, "}}"
+		default:
+			words = append(words, word)
+		}
+	}
+	if quoted != "" {
+		words = append(words, strings.Split(quoted, " ")...)
+	}
+	return words
+}
+
+// unpainted is a line without what paint put into it.
+func unpainted(line string) string {
+	for {
+		start := strings.Index(line, "\x1b[")
+		if start < 0 {
+			return line
+		}
+		end := strings.IndexByte(line[start:], 'm')
+		if end < 0 {
+			return line
+		}
+		line = line[:start] + line[start+end+1:]
+	}
 }

@@ -23,6 +23,9 @@ type ageKey struct {
 	text      string // the one line, AGE-SECRET-KEY-...
 }
 
+// recipientText is the public key, age1...
+func (k *ageKey) recipientText() string { return fmt.Sprint(k.recipient) }
+
 func newAgeKey() (*ageKey, error) {
 	id, err := age.GenerateX25519Identity()
 	if err != nil {

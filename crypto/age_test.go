@@ -11,6 +11,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 func TestAgeIdentityFiles(t *testing.T) {
@@ -78,13 +79,7 @@ func TestAgeSpellings(t *testing.T) {
 
 // Ours opens with the age tool and .key as it is, and the tool's opens with ours.
 func TestAgeTool(t *testing.T) {
-	tool, err := exec.LookPath("age")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no age on PATH")
-		}
-		t.Skip("no age on PATH")
-	}
+	tool := needs.Program(t, "age")
 	k := mustGenerate(t, Age)
 	keyFile := filepath.Join(t.TempDir(), ".key")
 	if err := os.WriteFile(keyFile, k.File(), 0o600); err != nil {

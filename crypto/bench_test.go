@@ -45,3 +45,31 @@ func BenchmarkParseKey(b *testing.B) {
 		})
 	}
 }
+
+// What it costs to check a guess of a key: against a vault, and against the
+// public half, which must not be the cheaper one.
+func BenchmarkGuess(b *testing.B) {
+	sealed := mustSeal(b, mustGenerate(b, Fernet), []byte("{}"))
+	guess := mustGenerate(b, Fernet).m.fernet
+	b.Run("vault", func(b *testing.B) {
+		for b.Loop() {
+			guess.open(sealed)
+		}
+	})
+	b.Run("public half", func(b *testing.B) {
+		for b.Loop() {
+			newSigningHalf(Fernet, guess[:])
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	key := mustGenerate(b, Fernet)
+	list := make([]byte, 512<<10)
+	signature := key.SignPeople(list)
+	for b.Loop() {
+		if !key.Public().VerifyPeople(list, signature) {
+			b.Fatal("it does not hold")
+		}
+	}
+}

@@ -12,6 +12,29 @@
 // runtime uses: a file that loads there loads here, with the same plaintext,
 // and a file that is refused there is refused here. The one exception is a key
 // of 64 hexadecimal characters, see [Key.Legacy].
+//
+// # What a key signs
+//
+// A key also has a signing half: HKDF-SHA256 (RFC 5869) over its secret part, with
+// no salt and the label and format as info, is the seed of an Ed25519 key (RFC
+// 8032). Its [PublicKey] and its signatures are published, and help nobody to
+// find the key:
+//
+//   - A key holds 256 random bits, which no salt needs to be extracted from (RFC
+//     5869, sections 3.1 and 3.3). What HKDF makes of it looks random to whoever
+//     has not the key, whatever else was made of the same key under another label
+//     (H. Krawczyk, "Cryptographic Extraction and Key Derivation: The HKDF
+//     Scheme", CRYPTO 2010). Not even the seed leads back to the key, and neither
+//     does the private scalar to the seed.
+//   - Who guesses a key can check the guess against the public half. The same
+//     person has secrets.enc, whose HMAC or header checks it for less work: one
+//     HMAC over a short token, against four and a multiplication on the curve.
+//   - The public half says nothing of an age identity's recipient: it is made of
+//     the identity's text, not of its scalar, of which the recipient is the
+//     public half.
+//
+// Ed25519 is no post-quantum signature. A quantum computer could sign as the key;
+// it could not open what the key sealed.
 package crypto
 
 // Format names how bytes are sealed.

@@ -23,9 +23,22 @@ const (
 	NotSealed Reason = "not encrypted at all"
 	// MergeMarkers: git left its conflict markers in the sealed file.
 	MergeMarkers Reason = "merge markers"
+	// Filtered: what a filter of git's made of the sealed file, and not the file: the
+	// pointer of Git LFS, or what git-crypt made of it.
+	Filtered Reason = "filtered by git"
 	// EmptyFile: the sealed file holds nothing but blanks.
 	EmptyFile Reason = "empty file"
 )
+
+// IsDamage reports whether the bytes are no sealed file, so that no key would open
+// them.
+func (r Reason) IsDamage() bool {
+	switch r {
+	case Truncated, NotSealed, MergeMarkers, Filtered, EmptyFile:
+		return true
+	}
+	return false
+}
 
 // Error is the one error type of this package for bytes that do not read. No
 // part of a key, a plaintext or a sealed file is in it.

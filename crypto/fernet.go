@@ -115,3 +115,14 @@ func unpad(body []byte) ([]byte, bool) {
 	}
 	return body[:end:end], true
 }
+
+// SealedAt returns when a Fernet token says that it was sealed, in UTC and to the
+// second. No key is needed, and nothing vouches for it without one. ok is false for
+// anything else; an age file holds no time.
+func SealedAt(sealed []byte) (at time.Time, ok bool) {
+	payload, err := decodeBase64(sealed)
+	if err != nil || !isFernetPayload(payload) {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(binary.BigEndian.Uint64(payload[1:9])), 0).UTC(), true
+}

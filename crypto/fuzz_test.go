@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"testing"
+
+	"filippo.io/age/armor"
 )
 
 // Every error of reading is an *Error with one of the reasons.
@@ -41,9 +44,9 @@ func FuzzOpen(f *testing.F) {
 		}
 		_, detectErr := Detect(sealed)
 		if err != nil {
-			checkReason(t, err, WrongKey, Truncated, NotSealed, MergeMarkers, EmptyFile)
+			checkReason(t, err, WrongKey, Truncated, NotSealed, MergeMarkers, Filtered, EmptyFile)
 			if detectErr != nil {
-				checkReason(t, detectErr, Truncated, NotSealed, MergeMarkers, EmptyFile)
+				checkReason(t, detectErr, Truncated, NotSealed, MergeMarkers, Filtered, EmptyFile)
 			}
 			return
 		}
@@ -128,6 +131,32 @@ func FuzzSealOpen(f *testing.F) {
 			} else if !bytes.Equal(got, plaintext) {
 				t.Fatal("a changed byte changed the plaintext")
 			}
+		}
+	})
+}
+
+// FuzzBeside: what is nothing but sealed has no letter that is none of base64's,
+// nor any word behind its end.
+func FuzzBeside(f *testing.F) {
+	token := mustSeal(f, mustGenerate(f, Fernet), []byte("x"))
+	armored := mustSeal(f, mustGenerate(f, Age), []byte("x"))
+	for _, more := range []string{"", "\n", "\nA=b", "=", "é"} {
+		f.Add(append(bytes.Clone(token), more...))
+		f.Add(append(bytes.Clone(armored), more...))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		if _, err := Detect(content); err != nil || bytes.HasPrefix(content, []byte(ageIntro)) || Beside(content) >= 0 {
+			return
+		}
+		rest := strings.TrimPrefix(string(content), "\ufeff")
+		for _, line := range []string{armor.Header, armor.Footer} {
+			rest = strings.Replace(rest, line, "", 1)
+		}
+		rest = strings.TrimRight(rest, " \t\r\n")
+		if body := strings.TrimRight(rest, "="); len(rest)-len(body) > 2 || strings.ContainsFunc(body, func(r rune) bool {
+			return r >= 0x80 || sextet(byte(r)) == noSextet && !isBlank(byte(r))
+		}) {
+			t.Fatal("there is more in it than what is sealed")
 		}
 	})
 }

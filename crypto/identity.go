@@ -93,11 +93,7 @@ func parseIdentities(content, pub []byte) ([]privateKey, string) {
 
 // parseOpenIdentities reads what no passphrase of age's is around.
 func parseOpenIdentities(content, pub []byte) ([]privateKey, string) {
-	// Windows' shell writes UTF-16 where output is redirected.
-	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
-		content = dropNUL(content)
-	}
-	content = trimBOM(content)
+	content = PlainText(content)
 	if bytes.HasPrefix(content, []byte("-----BEGIN ")) || bytes.Contains(content, []byte("\n-----BEGIN ")) {
 		key, reason := parseSSHKey(content, pub)
 		if key == nil {

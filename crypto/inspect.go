@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 
 	"filippo.io/age/armor"
 )
@@ -13,13 +14,61 @@ import (
 // key can show the damage.
 //
 // The error is an [*Error] with the reason [EmptyFile], [MergeMarkers],
-// [Truncated] or [NotSealed], and the format is then "".
+// [Truncated], [Filtered] or [NotSealed], and the format is then "".
 func Detect(sealed []byte) (Format, error) {
 	format, err := inspect(sealed)
 	if err != nil {
 		return "", err
 	}
 	return format, nil
+}
+
+// Beside returns the offset of the first byte in a file that is no part of what
+// is sealed, and no blank around it; -1 where there is none. It is asked about
+// what [Detect] takes for a sealed file: readers are lenient and pass such bytes
+// over, so a vault may open and still hold words that everybody can read. Of an
+// age file in binary, nothing but its header can be told from ciphertext.
+func Beside(sealed []byte) int {
+	if bytes.HasPrefix(sealed, []byte(ageIntro)) {
+		return -1
+	}
+	begin := len(sealed) - len(bytes.TrimPrefix(sealed, []byte("\xef\xbb\xbf")))
+	for begin < len(sealed) && isBlank(sealed[begin]) {
+		begin++
+	}
+
+	end := begin
+	if looksArmored(sealed) {
+		footer := bytes.Index(sealed[begin:], []byte(armor.Footer))
+		end = begin + footer + len(armor.Footer)
+		if footer < 0 || !isArmor(sealed[begin:end]) {
+			return begin
+		}
+	} else {
+		for end < len(sealed) && (sextet(sealed[end]) != noSextet || isBlank(sealed[end])) {
+			end++ // a token, which an editor may have wrapped
+		}
+		for pads := 0; end < len(sealed) && sealed[end] == '=' && pads < 2; pads++ {
+			end++
+		}
+	}
+	for ; end < len(sealed); end++ {
+		if !isBlank(sealed[end]) {
+			return end
+		}
+	}
+	return -1
+}
+
+// isArmor reports whether b is the armor of an age file to the letter.
+func isArmor(b []byte) bool {
+	r := armor.NewReader(bytes.NewReader(b))
+	intro := make([]byte, len(ageIntro))
+	if _, err := io.ReadFull(r, intro); err != nil || string(intro) != ageIntro {
+		return false
+	}
+	_, err := io.Copy(io.Discard, r)
+	return err == nil
 }
 
 func inspect(sealed []byte) (Format, *Error) {
@@ -29,6 +78,9 @@ func inspect(sealed []byte) (Format, *Error) {
 	if bytes.HasPrefix(sealed, []byte(ageIntro)) {
 		return Age, nil
 	}
+	if filter := FilteredBy(sealed); filter != "" {
+		return "", &Error{Filtered, filter, nil}
+	}
 	if line := markerLine(sealed); line > 0 {
 		return "", &Error{MergeMarkers, markerDetail(line), nil}
 	}
@@ -36,6 +88,20 @@ func inspect(sealed []byte) (Format, *Error) {
 		return inspectArmor(sealed)
 	}
 	return inspectToken(sealed)
+}
+
+// FilteredBy tells the bytes that filters of git's leave in a file's place, by how
+// each begins (git-lfs' docs/spec.md, git-crypt's crypto.hpp); "" for any others.
+func FilteredBy(content []byte) string {
+	for _, pointer := range [...]string{"version https://git-lfs.github.com/spec/", "version https://hawser.github.com/spec/", "version http://git-media.io/v/"} {
+		if bytes.HasPrefix(content, []byte(pointer)) {
+			return "a pointer of Git LFS stands in its place"
+		}
+	}
+	if bytes.HasPrefix(content, []byte("\x00GITCRYPT\x00")) {
+		return "git-crypt encrypted it"
+	}
+	return ""
 }
 
 // looksArmored is generous: it also takes an armor that lost one end or had a

@@ -11,6 +11,9 @@ func TestOpenErrors(t *testing.T) {
 	plaintext := []byte(`{"A": "a value, long enough for a few blocks, two of them =="}`)
 	token := string(mustSeal(t, fernet, plaintext))
 	armored := string(mustSeal(t, age, plaintext))
+	if at := Beside([]byte(strings.Replace(armored, "FILE", "FILF", 1))); at != 0 {
+		t.Error("a BEGIN line that is none is not seen")
+	}
 	lines := strings.SplitAfter(armored, "\n")
 	conflict := func(a, b string) string {
 		return "<<<<<<< HEAD\n" + a + "\n=======\n" + b + "\n>>>>>>> theirs\n"
@@ -52,6 +55,8 @@ func TestOpenErrors(t *testing.T) {
 		"conflict, age":        {age, conflict(armored, armored), MergeMarkers, "line 1"},
 		"conflict inside age":  {age, lines[0] + conflict(lines[1], lines[2]) + strings.Join(lines[3:], ""), MergeMarkers, "line 2"},
 		"JSON":                 {fernet, "{\n  \"A\": \"b\"\n}", NotSealed, "JSON"},
+		"LFS pointer":          {fernet, "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 164\n", Filtered, "Git LFS"},
+		"git-crypt":            {fernet, "\x00GITCRYPT\x00\x01\x02" + token, Filtered, "git-crypt"},
 		"JSON, age":            {age, "\ufeff{}", NotSealed, "JSON"},
 		"YAML":                 {fernet, "A: b\nC: d\n", NotSealed, "text"},
 		"template":             {fernet, "A=\nB=\n", NotSealed, "text"},
@@ -108,6 +113,45 @@ func TestReasonOfEveryFlipAndCut(t *testing.T) {
 			if untold > 5 {
 				t.Errorf("%s, size %d: %d cuts pass for a wrong key", f, size, untold)
 			}
+		}
+	}
+}
+
+func TestBeside(t *testing.T) {
+	for _, format := range []Format{Fernet, Age} {
+		sealed := string(mustSeal(t, mustGenerate(t, format), []byte("some text to seal")))
+		for _, whole := range []string{sealed, sealed + "\n", sealed + " \r\n\t\n", "\ufeff" + sealed, "\n " + sealed, strings.ReplaceAll(sealed, "\n", "\r\n")} {
+			if at := Beside([]byte(whole)); at != -1 {
+				t.Errorf("%s: a sealed file of %d bytes has something at %d", format, len(whole), at)
+			}
+			for _, more := range []string{"x", "\nA=hunter2", "\n# hunter2", " =", "\n\n\u00a0", "\x00", "\n" + sealed} {
+				both := whole + more
+				at := Beside([]byte(both))
+				if want := len(both) - len(strings.TrimLeft(more, " \n")); at != want && !(format == Fernet && at == -1 && strings.HasPrefix(more, "x")) {
+					t.Errorf("%s: %q behind %d bytes is seen at %d", format, more, len(whole), at)
+				}
+			}
+			if at := Beside([]byte("note: " + whole)); at < 0 {
+				t.Errorf("%s: words before the seal are not seen", format)
+			}
+		}
+	}
+	token := string(mustSeal(t, mustGenerate(t, Fernet), []byte("x")))
+	if at := Beside([]byte(token[:20] + "\n" + token[20:])); at != -1 {
+		t.Errorf("a token that an editor wrapped has something at %d", at)
+	}
+	if at := Beside([]byte(token[:20] + "пароль" + token[20:])); at != 20 {
+		t.Errorf("letters that readers skip are seen at %d, not 20", at)
+	}
+	armored := string(mustSeal(t, mustGenerate(t, Age), []byte("x")))
+	if at := Beside([]byte(strings.Replace(armored, "FILE", "FILF", 1))); at != 0 {
+		t.Error("a BEGIN line that is none is not seen")
+	}
+	lines := strings.SplitAfter(armored, "\n")
+	for i := range lines[:len(lines)-1] {
+		with := strings.Join(lines[:i], "") + "a note\n" + strings.Join(lines[i:], "")
+		if _, err := Detect([]byte(with)); err == nil && Beside([]byte(with)) < 0 {
+			t.Errorf("a note in line %d of an armored file is not seen", i+1)
 		}
 	}
 }

@@ -3,8 +3,10 @@ package crypto
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"fmt"
+	"sync"
 )
 
 // Key is a parsed .key. Printing one, with any verb, shows its fingerprint or
@@ -20,6 +22,34 @@ type material struct {
 	fernet *fernetKey
 	age    *ageKey
 	legacy bool
+
+	derive sync.Once
+	half   signingHalf // made when it is first asked for
+}
+
+// secret returns what nobody else knows: the 32 bytes of a Fernet key, in
+// whatever spelling it came, or the canonical text of an age identity. All that
+// is derived from a key is derived from this.
+//
+// It is never an identity's scalar, whose public half is the recipient that may
+// stand in a file for all to see.
+func (m *material) secret() []byte {
+	if m.age != nil {
+		return []byte(m.age.text)
+	}
+	return m.fernet[:]
+}
+
+func (m *material) format() Format {
+	if m.age != nil {
+		return Age
+	}
+	return Fernet
+}
+
+func (m *material) signing() *signingHalf {
+	m.derive.Do(func() { m.half = newSigningHalf(m.format(), m.secret()) })
+	return &m.half
 }
 
 // GenerateKey returns a new random key: for [Age] an X25519 identity.
@@ -80,11 +110,25 @@ func parseHexKey(file []byte) *fernetKey {
 }
 
 // Format returns how this key seals.
-func (k *Key) Format() Format {
-	if k.m.age != nil {
-		return Age
+func (k *Key) Format() Format { return k.m.format() }
+
+// Equal reports whether two keys are one, in whatever spelling; either may be
+// nil, which equals nil alone.
+func (k *Key) Equal(other *Key) bool {
+	if k == nil || other == nil {
+		return k == other
 	}
-	return Fernet
+	return k.Format() == other.Format() && subtle.ConstantTimeCompare(k.m.secret(), other.m.secret()) == 1
+}
+
+// Alias reports whether two age identities are different ones of one recipient:
+// of the 256 bits in its text X25519 does not look at five ("clamping", RFC 7748,
+// section 5). They open the same files, and sign as two keys.
+func (k *Key) Alias(other *Key) bool {
+	if k == nil || other == nil || k.Format() != Age || other.Format() != Age || k.Equal(other) {
+		return false
+	}
+	return k.m.age.recipientText() == other.m.age.recipientText()
 }
 
 // File returns the canonical bytes for .key, without a newline at the end: the
@@ -103,17 +147,16 @@ func (k *Key) File() []byte {
 func (k *Key) Legacy() bool { return k.m.legacy }
 
 // Fingerprint returns 32 hexadecimal characters that name the key: the same for
-// every spelling of one key, and of no help in finding it. They are the first
-// half of SHA-256 over a prefix of our own, the format, and the raw key (for age
-// its canonical line).
-func (k *Key) Fingerprint() string {
+// every spelling of one key, and of no help in finding it. It is that of the
+// public half.
+func (k *Key) Fingerprint() string { return k.Public().Fingerprint() }
+
+// FingerprintV1 returns what earlier releases named the key by: the first half of
+// SHA-256 over a label, the format, and the raw key (for age its canonical line).
+func (k *Key) FingerprintV1() string {
 	h := sha256.New()
-	h.Write([]byte("git-muxi-secrets key fingerprint v1\x00" + string(k.Format()) + "\x00"))
-	if k.m.age != nil {
-		h.Write([]byte(k.m.age.text))
-	} else {
-		h.Write(k.m.fernet[:])
-	}
+	h.Write([]byte(labelFingerprintV1 + string(k.Format()) + "\x00"))
+	h.Write(k.m.secret())
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 

@@ -96,13 +96,14 @@ func TestParseKeyErrors(t *testing.T) {
 }
 
 func TestFingerprint(t *testing.T) {
-	for _, tc := range []struct{ file, want string }{
-		// Frozen: retired keys are kept under these names.
-		{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "2a3c369b43b1eaadc0637eea5c1b9141"},
-		{"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX", "a384936ea02132e3011df308c787ceeb"},
+	for _, tc := range []struct{ file, want, v1 string }{
+		// Frozen: retired keys are kept under these names, or under those of v1.
+		{"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "72a0e1114ec42fe82009b1d25304c1e8", "2a3c369b43b1eaadc0637eea5c1b9141"},
+		{"AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX", "fe312337200aed3c3e37fb26b3951ef5", "a384936ea02132e3011df308c787ceeb"},
 	} {
-		if got := mustParse(t, tc.file).Fingerprint(); got != tc.want {
-			t.Errorf("got %s, want %s", got, tc.want)
+		k := mustParse(t, tc.file)
+		if got, v1 := k.Fingerprint(), k.FingerprintV1(); got != tc.want || v1 != tc.v1 {
+			t.Errorf("got %s and %s, want %s and %s", got, v1, tc.want, tc.v1)
 		}
 	}
 	seen := map[string]bool{}

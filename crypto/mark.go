@@ -22,13 +22,7 @@ func (k *Key) Mark(name string, value []byte) string {
 }
 
 func (k *Key) markKey() []byte {
-	var raw []byte
-	if k.m.age != nil {
-		raw = []byte(k.m.age.text)
-	} else {
-		raw = k.m.fernet[:]
-	}
-	h := hmac.New(sha256.New, raw)
+	h := hmac.New(sha256.New, k.m.secret())
 	h.Write([]byte("git-muxi-secrets diff mark v1"))
 	return h.Sum(nil)
 }

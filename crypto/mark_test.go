@@ -13,7 +13,7 @@ func TestMark(t *testing.T) {
 		key         *Key
 		name, value string
 	}{
-		{fernet, "A", "x"}, {age, "A", "x"}, {mustGenerate(t, Fernet), "A", "x"},
+		{fernet, "A", "x"}, {age, "A", "x"}, {mustGenerate(t, Fernet), "A", "x"}, {mustGenerate(t, Age), "A", "x"},
 		{fernet, "B", "x"}, {fernet, "A", "y"}, {fernet, "A", ""}, {fernet, "", "A"}, {fernet, "A\x00", "x"}, {fernet, "Ax", ""}, {fernet, "A", "xx"},
 	} {
 		mark := tc.key.Mark(tc.name, []byte(tc.value))
@@ -34,5 +34,8 @@ func TestMark(t *testing.T) {
 	// those of hmac.new(hmac.new(key, label, sha256).digest(), b"A\0x", sha256).
 	if got := fernet.Mark("A", []byte("x")); got != "c88d67a8ed64e9e3" {
 		t.Errorf("the mark changed: %s", got)
+	}
+	if got := age.Mark("A", []byte("x")); got != "3c25276b051f67c9" {
+		t.Errorf("an age key's mark changed: %s", got)
 	}
 }

@@ -150,7 +150,7 @@ func FuzzUnwrap(f *testing.F) {
 			t.Fatal("the input was changed")
 		}
 		if err != nil {
-			checkReason(t, err, NoIdentity, NeedsPerson, TooLarge, WrongKey, Truncated, NotSealed, MergeMarkers, EmptyFile)
+			checkReason(t, err, NoIdentity, NeedsPerson, TooLarge, WrongKey, Truncated, NotSealed, MergeMarkers, Filtered, EmptyFile)
 			if got != nil || which != nil {
 				t.Fatal("an error and content")
 			}

@@ -5,30 +5,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"filippo.io/age"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
-
-// needProgram returns where a program is. Without it the test is skipped, or
-// fails where the environment has CI=true.
-func needProgram(t testing.TB, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("no %s on PATH", name)
-	}
-	t.Skipf("no %s on PATH", name)
-	return ""
-}
 
 // run returns what a program wrote on stdout.
 func run(t testing.TB, in []byte, program string, args ...string) []byte {
 	t.Helper()
-	cmd := exec.Command(needProgram(t, program), args...)
+	cmd := exec.Command(needs.Program(t, program), args...)
 	cmd.Stdin = bytes.NewReader(in)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -62,6 +50,38 @@ func keygen(t testing.TB, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "id")
 	run(t, nil, "ssh-keygen", append([]string{"-q", "-f", path}, args...)...)
+	return path
+}
+
+// rsaKeys are the unlocked RSA keys that ssh-keygen has made for these tests, by
+// their bits: making one takes it seconds.
+var rsaKeys = struct {
+	sync.Mutex
+	made map[string][2][]byte // private and public
+}{made: map[string][2][]byte{}}
+
+// rsaKeygen is keygen for an RSA key in a form, under a passphrase if it is not
+// "": ssh-keygen writes it so, of a key that it made once.
+func rsaKeygen(t testing.TB, bits, form, passphrase, comment string) string {
+	t.Helper()
+	rsaKeys.Lock()
+	defer rsaKeys.Unlock()
+	key, ok := rsaKeys.made[bits]
+	if !ok {
+		path := keygen(t, "-t", "rsa", "-b", bits, "-N", "")
+		key = [2][]byte{readFile(t, path), readFile(t, path+".pub")}
+		rsaKeys.made[bits] = key
+	}
+
+	path := filepath.Join(t.TempDir(), "id")
+	words := strings.SplitN(string(key[1]), " ", 3)
+	for name, content := range map[string]string{path: string(key[0]), path + ".pub": words[0] + " " + words[1] + " " + comment + "\n"} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, nil, "ssh-keygen", "-q", "-c", "-f", path, "-P", "", "-C", comment)
+	run(t, nil, "ssh-keygen", "-q", "-p", "-f", path, "-P", "", "-N", passphrase, "-m", form)
 	return path
 }
 

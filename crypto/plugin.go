@@ -60,13 +60,13 @@ func (c *conversation) ui() *plugin.ClientUI {
 			if talk.Message == nil {
 				return c.unanswered()
 			}
-			return c.keep(talk.Message(name, printable(text)))
+			return c.keep(talk.Message(name, Printable(text)))
 		},
 		RequestValue: func(name, prompt string, secret bool) (string, error) {
 			if talk.Ask == nil {
 				return "", c.unanswered()
 			}
-			answer, err := talk.Ask(name, printable(prompt), secret)
+			answer, err := talk.Ask(name, Printable(prompt), secret)
 			if secret {
 				c.secret = answer
 			}
@@ -76,7 +76,7 @@ func (c *conversation) ui() *plugin.ClientUI {
 			if talk.Confirm == nil {
 				return false, c.unanswered()
 			}
-			ok, err := talk.Confirm(name, printable(prompt), printable(yes), printable(no))
+			ok, err := talk.Confirm(name, Printable(prompt), Printable(yes), Printable(no))
 			return ok, c.keep(err)
 		},
 	}
@@ -122,7 +122,7 @@ func (c *conversation) ownWords(err error, identity string) string {
 			return ""
 		}
 	}
-	text := printable(said.Error())
+	text := Printable(said.Error())
 	for _, secret := range [...]string{identity, c.secret} {
 		if secret != "" && strings.Contains(strings.ToLower(text), strings.ToLower(secret)) {
 			return ""

@@ -31,6 +31,9 @@ type Recipient struct {
 type RecipientError struct {
 	Reason  string // a lower-case phrase without a full stop
 	Private bool   // the text is a private key, which belongs in no list
+	// Unsupported says that it is a public key, whole, of a kind that nothing can be
+	// wrapped for.
+	Unsupported bool
 }
 
 func (e *RecipientError) Error() string { return e.Reason }
@@ -61,7 +64,8 @@ func ParseRecipient(line string) (*Recipient, error) {
 	if _, err := ParseKey([]byte(line)); err == nil {
 		return nil, &RecipientError{Reason: "a formation's key, a person's public key is expected", Private: true}
 	}
-	return nil, &RecipientError{Reason: reason}
+	kind, _ := cutBlank(line)
+	return nil, &RecipientError{Reason: reason, Unsupported: unsupportedSSH(kind) != "" || reason == shortRSA}
 }
 
 func parseRecipient(line string) (*Recipient, string) {
@@ -82,14 +86,54 @@ func parseRecipient(line string) (*Recipient, string) {
 // refused either way.
 func looksPrivate(s string) bool {
 	upper := strings.ToUpper(s)
-	for _, mark := range [...]string{ageIdentityPrefix, "AGE-PLUGIN-", "PRIVATE KEY", "PUTTY-USER-KEY-FILE"} {
+	for _, mark := range [...]string{ageIdentityPrefix, agePluginPrefix, "PRIVATE KEY", "PUTTY-USER-KEY-FILE"} {
 		if strings.Contains(upper, mark) {
 			return true
 		}
 	}
-	// What every line of an OpenSSH key's block begins with, in base64.
-	return strings.Contains(s, "b3BlbnNzaC1rZXktdjE")
+	return strings.Contains(s, opensshLead)
 }
+
+// PrivateKeyPrefix returns how many bytes of a private key, or a cut one, a text
+// begins with; 0 for none. Words that only speak of one, such as
+// AGE-SECRET-KEY-1..., are none.
+func PrivateKeyPrefix(text string) int {
+	const begin, end = "-----BEGIN ", "PRIVATE KEY"
+	if strings.HasPrefix(text, begin) {
+		head := text[len(begin):min(len(text), len(begin)+48)]
+		if !strings.Contains(head, end) {
+			return 0
+		}
+		if at := strings.LastIndex(text, "-----END "); at > 0 {
+			return at + len(strings.TrimRightFunc(text[at:], func(r rune) bool { return r != '-' }))
+		}
+		return len(text)
+	}
+	if strings.HasPrefix(text, opensshLead) {
+		return strings.IndexFunc(text+" ", func(r rune) bool { return unicode.IsSpace(r) || r == '\'' })
+	}
+
+	for _, mark := range [...]struct {
+		text  string
+		least int
+	}{{ageIdentityPrefix, 8}, {agePluginPrefix, 24}} {
+		if len(text) < len(mark.text) || !strings.EqualFold(text[:len(mark.text)], mark.text) {
+			continue
+		}
+		n := strings.IndexFunc(text+" ", func(r rune) bool {
+			return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+		})
+		if n-len(mark.text) >= mark.least {
+			return n
+		}
+	}
+	return 0
+}
+
+const (
+	agePluginPrefix = "AGE-PLUGIN-"
+	opensshLead     = "b3BlbnNzaC1rZXktdjE" // what every OpenSSH key's block begins with, in base64
+)
 
 const damagedRecipient = "no age recipient, or a damaged one: a character is wrong or missing"
 
@@ -149,7 +193,7 @@ func parseSSHRecipient(line string) (*Recipient, string) {
 	if r == nil {
 		return nil, reason
 	}
-	r.comment = printable(comment)
+	r.comment = Printable(comment)
 	return r, ""
 }
 
@@ -179,6 +223,8 @@ func parseSSHPublic(line string) (public ssh.PublicKey, comment, reason string) 
 	return public, comment, ""
 }
 
+const shortRSA = "an RSA key of fewer than 2048 bits; one of 2048 or more, ssh-ed25519 or an age key works"
+
 func sshRecipient(public ssh.PublicKey) (*Recipient, string) {
 	kind := public.Type()
 	if reason := unsupportedSSH(kind); reason != "" {
@@ -188,7 +234,7 @@ func sshRecipient(public ssh.PublicKey) (*Recipient, string) {
 	var err error
 	damaged := "a damaged ssh-ed25519 public key"
 	if kind == ssh.KeyAlgoRSA {
-		damaged = "an RSA key of fewer than 2048 bits; one of 2048 or more, ssh-ed25519 or an age key works"
+		damaged = shortRSA
 		to, err = agessh.NewRSARecipient(public)
 	} else {
 		to, err = agessh.NewEd25519Recipient(public)
@@ -207,7 +253,7 @@ func unsupportedSSH(kind string) string {
 	switch {
 	case strings.Contains(kind, "-cert-v0"):
 		return "an SSH certificate; the plain ssh-ed25519 or ssh-rsa public key works"
-	case strings.HasPrefix(kind, "sk-"):
+	case strings.HasPrefix(kind, "sk-ssh-"), strings.HasPrefix(kind, "sk-ecdsa-"):
 		return "an SSH key on a security key (" + skName(kind) + "), which can sign but not decrypt" + works + ", or a hardware key's age plugin"
 	case strings.HasPrefix(kind, "ecdsa-"):
 		return "an ECDSA key, which age does not support" + works
@@ -234,9 +280,9 @@ func cutBlank(s string) (word, rest string) {
 	return s[:i], strings.TrimSpace(s[i:])
 }
 
-// printable takes out what could move a terminal's cursor or turn its writing
+// Printable takes out what could move a terminal's cursor or turn its writing
 // around, and puts one blank for each run of blanks.
-func printable(s string) string {
+func Printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):

@@ -2,11 +2,12 @@ package formation
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"strings"
-	"unicode/utf16"
+	"unicode"
 	"unicode/utf8"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 )
 
 // Assignment is one NAME=VALUE of a .env file.
@@ -15,6 +16,9 @@ type Assignment struct {
 	Name    string // normalised
 	Value   string
 	Line    int // 1-based
+	// Dollar says that other readers of .env files would put something in place of
+	// a $ of this value, or take the backslash before one away.
+	Dollar bool
 }
 
 // DotenvError says where a .env file cannot be read. It never repeats the line.
@@ -25,16 +29,36 @@ type DotenvError struct {
 
 func (e *DotenvError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
 
+// SealedDotenvError says that a file's values are another tool's ciphertext.
+type SealedDotenvError struct {
+	Line int
+	Tool string // "dotenvx" or "sops"
+	JSON bool   // it is no .env file, but JSON
+}
+
+func (e *SealedDotenvError) Error() string {
+	return fmt.Sprintf("line %d: encrypted with %s", e.Line, e.Tool)
+}
+
 // ParseDotenv reads a .env file. `export ` is stripped; $ is never expanded;
-// single quotes are literal; double quotes know \n \t \" \\ and keep any other
-// backslash; quoted values may span lines; ` #` behind an unquoted value
-// starts a comment; NAME= is a template line and is left out. CRLF, a BOM and
-// UTF-16 with a BOM are fine.
+// single quotes and backticks are literal; double quotes know \n \t \" \\ and keep
+// any other backslash; quoted values may span lines, and quoted parts that touch
+// are one value, as in a shell; ` #` behind an unquoted value starts a comment;
+// NAME= is a template line and is left out, and so is the public key that dotenvx
+// keeps in such a file. CRLF, a BOM and UTF-16 with a BOM are fine. JSON, an object
+// of names and values as 'export' writes it, is read as well.
+//
+// The error is a *DotenvError or, for ciphertext, a *SealedDotenvError.
 func ParseDotenv(content []byte) ([]Assignment, error) {
 	text, err := dotenvText(content)
 	if err != nil {
 		return nil, err
 	}
+
+	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return parseJSON(text)
+	}
+
 	var list []Assignment
 	p := dotenvParser{text: text, line: 1}
 	for p.at < len(p.text) {
@@ -42,47 +66,52 @@ func ParseDotenv(content []byte) ([]Assignment, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok {
+		if tool := sealedBy(a); tool != "" {
+			return nil, &SealedDotenvError{Line: a.Line, Tool: tool}
+		}
+		if ok && !isNote(a) {
 			list = append(list, a)
 		}
 	}
 	return list, nil
 }
 
-// dotenvText decodes UTF-16, which PowerShell's > writes, and takes a BOM off.
-func dotenvText(content []byte) (string, error) {
-	var order binary.ByteOrder
+// sealedBy names the tool that an assignment is the ciphertext or a note of.
+func sealedBy(a Assignment) string {
 	switch {
-	case bytes.HasPrefix(content, []byte{0xff, 0xfe}):
-		order = binary.LittleEndian
-	case bytes.HasPrefix(content, []byte{0xfe, 0xff}):
-		order = binary.BigEndian
-	default:
-		text := strings.TrimPrefix(string(content), "\ufeff")
-		if !utf8.ValidString(text) {
-			at := 0
-			for at < len(text) {
-				r, size := utf8.DecodeRuneInString(text[at:])
-				if r == utf8.RuneError && size <= 1 {
-					break
-				}
-				at += size
-			}
-			return "", &DotenvError{strings.Count(text[:at], "\n") + 1, "it is not UTF-8 text"}
-		}
-		return text, nil
+	case strings.HasPrefix(a.Value, "encrypted:"):
+		return "dotenvx"
+	case strings.HasPrefix(a.Value, "ENC["), strings.HasPrefix(a.Spelled, "sops_"):
+		return "sops"
 	}
-	units := make([]uint16, 0, len(content)/2)
-	for rest := content[2:]; len(rest) >= 2; rest = rest[2:] {
-		units = append(units, order.Uint16(rest))
-	}
-	return string(utf16.Decode(units)), nil
+	return ""
 }
+
+// dotenvText is the text of a file in UTF-8, or in UTF-16 as PowerShell's > writes.
+func dotenvText(content []byte) (string, error) {
+	text := crypto.HandedOver(content)
+	for at := 0; at < len(text); {
+		r, size := utf8.DecodeRune(text[at:])
+		if r == utf8.RuneError && size <= 1 {
+			return "", &DotenvError{bytes.Count(text[:at], []byte("\n")) + 1, "it is not UTF-8 text"}
+		}
+		at += size
+	}
+	return string(text), nil
+}
+
+// isNote reports whether an assignment is what dotenvx leaves in a file that it
+// has decrypted, and no secret.
+func isNote(a Assignment) bool { return strings.HasPrefix(a.Spelled, "DOTENV_PUBLIC_KEY") }
 
 type dotenvParser struct {
 	text string
 	at   int
 	line int
+	// dollar says that the value read last has a $ that means something elsewhere.
+	dollar bool
+	// ansi has $'...' read as bash and zsh do.
+	ansi bool
 }
 
 // next reads one line, or several where a quoted value spans them.
@@ -94,27 +123,84 @@ func (p *dotenvParser) next() (a Assignment, ok bool, err error) {
 		p.skipLine()
 		return a, false, nil
 	}
+
+	if inner := crypto.Unquote(trimmed); inner != trimmed {
+		within := dotenvParser{text: inner, line: p.line, ansi: p.ansi}
+		p.skipLine()
+		return within.next() // "NAME=VALUE"
+	}
+
 	name, value, found := strings.Cut(line, "=")
 	if !found {
 		return a, false, &DotenvError{p.line, "it has no '='"}
 	}
+
+	name = withoutExport(name)
+
+	a.Spelled, a.Name = name, Normalize(name)
+	switch {
+	case a.Name == "":
+		return a, false, &DotenvError{p.line, "its name has no letter or digit"}
+	case KeyShape(name) != "":
+		return a, false, &DotenvError{p.line, "what stands before its '=' looks like a key, and not like a name"}
+	case strings.ContainsFunc(name, notInName):
+		// A line of a text or of YAML, perhaps with a value in what stands before the =.
+		return a, false, &DotenvError{p.line, "what stands before its '=' is no name"}
+	case strings.Trim(value, " \t=") == "" && strings.Contains(value, "="):
+		return a, false, &DotenvError{p.line, "it ends in '=' as base64 does, and is no NAME=VALUE"}
+	}
+
+	lead := len(value) - len(strings.TrimLeft(value, " \t"))
+	if p.opensQuote(value[lead:]) {
+		p.at += len(line) - len(value) + lead
+		a.Value, err = p.quoted()
+		a.Dollar = p.dollar
+		return a, a.Value != "" && err == nil, err
+	}
+
+	p.skipLine()
+	a.Value = unquotedValue(value)
+	a.Dollar = hasVariable(a.Value)
+	return a, a.Value != "", nil
+}
+
+// withoutExport is the name of a shell's assignment.
+func withoutExport(name string) string {
 	name = strings.TrimSpace(name)
 	if rest, ok := strings.CutPrefix(name, "export"); ok && rest != "" && (rest[0] == ' ' || rest[0] == '\t') {
 		name = strings.TrimSpace(rest)
 	}
-	a.Spelled, a.Name = name, Normalize(name)
-	if a.Name == "" {
-		return a, false, &DotenvError{p.line, "its name has no letter or digit"}
+	return name
+}
+
+// notInName reports whether no name of a variable that people write has this
+// character.
+func notInName(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("_-.", r)
+}
+
+// hasVariable reports whether text has a $ that starts a variable or a command in
+// a shell or in readers of .env files that go by one, or that is escaped.
+func hasVariable(text string) bool {
+	for i := range len(text) {
+		if text[i] != '$' {
+			continue
+		}
+		if i > 0 && text[i-1] == '\\' {
+			return true
+		}
+		if rest := text[i+1:]; rest != "" && (rest[0] == '{' || rest[0] == '(' || rest[0] == '_' || rest[0]|0x20 >= 'a' && rest[0]|0x20 <= 'z') {
+			return true
+		}
 	}
-	lead := len(value) - len(strings.TrimLeft(value, " \t"))
-	if quoted := value[lead:]; quoted != "" && (quoted[0] == '"' || quoted[0] == '\'') {
-		p.at += len(line) - len(value) + lead + 1
-		a.Value, err = p.quoted(quoted[0])
-		return a, a.Value != "" && err == nil, err
-	}
-	p.skipLine()
-	a.Value = unquotedValue(value)
-	return a, a.Value != "", nil
+	return false
+}
+
+func isQuote(c byte) bool { return c == '"' || c == '\'' || c == '`' }
+
+// opensQuote reports whether text begins with a quoted part.
+func (p *dotenvParser) opensQuote(text string) bool {
+	return text != "" && isQuote(text[0]) || p.ansi && strings.HasPrefix(text, "$'")
 }
 
 // rest is what remains of the current line, without its ending.
@@ -143,28 +229,50 @@ func unquotedValue(value string) string {
 	return strings.TrimSpace(value)
 }
 
-// quoted reads up to the closing quote and the rest of that line, on which
-// only a comment may stand.
-func (p *dotenvParser) quoted(quote byte) (string, error) {
-	opened := p.line
+// quoted reads the quoted parts that stand side by side here, and the rest of the
+// last one's line, on which only a comment may stand.
+func (p *dotenvParser) quoted() (string, error) {
 	var b strings.Builder
+	p.dollar = false
+	for p.opensQuote(p.text[p.at:]) {
+		if p.text[p.at] == '$' {
+			if err := p.ansiPart(&b); err != nil {
+				return "", err
+			}
+			continue
+		}
+		quote, from := p.text[p.at], p.at
+		p.at++
+		if err := p.part(&b, quote); err != nil {
+			return "", err
+		}
+		p.dollar = p.dollar || quote != '\'' && hasVariable(p.text[from:p.at])
+	}
+
+	rest := strings.TrimSpace(p.rest())
+	if rest != "" && rest[0] != '#' {
+		return "", &DotenvError{p.line, "something follows the closing quote"}
+	}
+	p.skipLine()
+	return b.String(), nil
+}
+
+// part reads up to the quote that closes what was opened and goes past it.
+func (p *dotenvParser) part(b *strings.Builder, quote byte) error {
+	opened := p.line
 	for ; p.at < len(p.text); p.at++ {
 		c := p.text[p.at]
 		switch {
 		case c == quote:
 			p.at++
-			rest := strings.TrimSpace(p.rest())
-			if rest != "" && rest[0] != '#' {
-				return "", &DotenvError{p.line, "something follows the closing quote"}
-			}
-			p.skipLine()
-			return b.String(), nil
+			return nil
 		case c == '\\' && quote == '"' && p.at+1 < len(p.text):
 			if r, ok := unescape(p.text[p.at+1]); ok {
 				b.WriteByte(r)
 				p.at++
 				continue
 			}
+
 			b.WriteByte(c)
 		case c == '\r' && p.at+1 < len(p.text) && p.text[p.at+1] == '\n':
 			// The line ending of a file from Windows, not part of the value.
@@ -175,7 +283,8 @@ func (p *dotenvParser) quoted(quote byte) (string, error) {
 			b.WriteByte(c)
 		}
 	}
-	return "", &DotenvError{opened, "its quote is never closed"}
+
+	return &DotenvError{opened, "its quote is never closed"}
 }
 
 func unescape(c byte) (byte, bool) {
@@ -188,18 +297,4 @@ func unescape(c byte) (byte, bool) {
 		return c, true
 	}
 	return 0, false
-}
-
-// FormatDotenv writes NAME=VALUE so that ParseDotenv reads the same value
-// back, and so that no other reader expands a $ in it: bare where that is
-// plain, else in single quotes, else in double quotes with escapes.
-func FormatDotenv(name, value string) string {
-	switch {
-	case value != "" && strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+,=") == "":
-		return name + "=" + value + "\n"
-	case !strings.ContainsAny(value, "'\n\r"):
-		return name + "='" + value + "'\n"
-	}
-	escaped := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`).Replace(value)
-	return name + `="` + escaped + "\"\n"
 }

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 )
 
 func TestParseDotenv(t *testing.T) {
@@ -26,10 +31,17 @@ func TestParseDotenv(t *testing.T) {
 		{"double quotes", `A="a\nb\tc\"d\\e\$f\rg"` + "\n", "A@1=a\nb\tc\"d\\e\\$f\\rg"},
 		{"blanks in quotes", "A=' x '\nB=\"\t\"\n", "A@1= x |B@2=\t"},
 		{"a quote inside is no quote", "A=it's\nB=x\"y\"\n", "A@1=it's|B@2=x\"y\""},
+		{"quoted parts that touch", "A='it'\"'\"'s' # x\nB='a'\"\\n\"'b'\nC=''''\n", "A@1=it's|B@2=a\nb"},
 		{"several lines", "A=\"one\ntwo\"\nB='three\n\n# four'\nC=5\n", "A@1=one\ntwo|B@3=three\n\n# four|C@6=5"},
 		{"CRLF", "A=b\r\nB='c'\r\nC=\"d\r\ne\" # f\r\n\r\nD=\r\n", "A@1=b|B@2=c|C@3=d\ne"},
 		{"BOM", "\ufeffA=b\n", "A@1=b"},
 		{"twice", "A=b\nA=c\n", "A@1=b|A@2=c"},
+		{"backticks", "A=`a \"b\" 'c'`\nB=`abc #def` # x\nC=`one\ntwo`\nD=`\\n`\nE=x`y`\n", "A@1=a \"b\" 'c'|B@2=abc #def|C@3=one\ntwo|D@5=\\n|E@6=x`y`"},
+		{"whole lines in quotes", "\"A=b\"\n'C=\"d\"'\n", "A@1=b|C@2=d"},
+		{"quoted by a mail", "> A=b\t \r\n>\n> > C=\"d\n> e\"  \n", "A@1=b|C@3=d\ne"},
+		{"what dotenvx leaves in a file", "DOTENV_PUBLIC_KEY=\"02ab\"\nDOTENV_PUBLIC_KEY_CI=02ab\nA=b\n", "A@3=b"},
+		{"JSON", " {\"A\": \"b\\nc\", \"my-key\":\n\"\\ud83d\\udd11\", \"D\": \"\", \"E\": null, \"F\": 1.50, \"G\": true}\n", "A@1=b\nc|MY_KEY@1=\U0001f511|F@2=1.50|G@2=true"},
+		{"JSON of nothing", "\ufeff{}", ""},
 		{"unicode", "A=日本 \U0001f511\n", "A@1=日本 \U0001f511"},
 	} {
 		list, err := ParseDotenv([]byte(test.file))
@@ -79,7 +91,26 @@ func TestParseDotenvErrors(t *testing.T) {
 		{"A=\"hunter2\\\"\n", 1},
 		{"A=b\nC=\"x\ny\" hunter2\n", 3},
 		{"A='x'hunter2\n", 1},
+		{"A='x'\"y\"hunter2\n", 1},
+		{"A='x'\"y\nhunter2", 1},
 		{"A=b\nB=hunter2\xff\n", 2},
+		{"A=`hunter2\n", 1},
+		{"A=b\nkey: hunter2=\n", 2},
+		{"A=b\n  \"HUNTER\": \"hunter2==\",\n", 2},
+		{"https://hunter2/?a=b\n", 1},
+		{"hunter2==\n", 1},
+		{"\"hunter2\"\n", 1},
+		{"\xff\xfeA\x00=\x00h", 1},
+		{"\xff\xfeA\x00=\x00\x00\xd8b\x00", 1},
+		{"{\"A\": \"hunter2", 1},
+		{"{\"A\":\n\"b\" hunter2}", 2},
+		{"{\n\"A\": {\"B\": \"hunter2\"}}", 2},
+		{"{\n\"A\": [\"hunter2\"]}", 2},
+		{"{\"A\": \"hunter2\\ud800\"}", 1},
+		{"{\"-\": \"hunter2\"}", 1},
+		{"{\"A\": \"b\"}\n{\"C\": \"hunter2\"}", 2},
+		{"{\"A\": \"b\"}\nhunter2", 2},
+		{"{hunter2: b}", 1},
 	} {
 		list, err := ParseDotenv([]byte(test.file))
 		var bad *DotenvError
@@ -93,19 +124,55 @@ func TestParseDotenvErrors(t *testing.T) {
 	}
 }
 
+func TestParseDotenvSealed(t *testing.T) {
+	for _, test := range [...]struct {
+		file string
+		want SealedDotenvError
+	}{
+		{"DOTENV_PUBLIC_KEY=\"02ab\"\nA=\"encrypted:BNr24F\"\n", SealedDotenvError{Line: 2, Tool: "dotenvx"}},
+		{"A=b\nB=encrypted:BNr24F\n", SealedDotenvError{Line: 2, Tool: "dotenvx"}},
+		{"A=ENC[AES256_GCM,data:abc=,iv:abc=,tag:abc==,type:str]\n", SealedDotenvError{Line: 1, Tool: "sops"}},
+		{"A=b\nsops_version=3.9.0\n", SealedDotenvError{Line: 2, Tool: "sops"}},
+		{"{\"A\": \"ENC[AES256_GCM,data:x]\",\n\"sops\": {}}", SealedDotenvError{Line: 1, Tool: "sops", JSON: true}},
+		{"{\"A\": \"b\",\n\"sops\": {}}", SealedDotenvError{Line: 2, Tool: "sops", JSON: true}},
+	} {
+		list, err := ParseDotenv([]byte(test.file))
+		var sealed *SealedDotenvError
+		if !errors.As(err, &sealed) || *sealed != test.want || list != nil {
+			t.Errorf("%q: %v", test.file, err)
+		}
+	}
+}
+
+func TestDotenvDollar(t *testing.T) {
+	for value, want := range map[string]bool{
+		"${A}": true, "x$A": true, "$_": true, "$(ls)": true, `a\$5`: true, `"${A}"`: true, `"\$5"`: true, "`$A`": true, `'x'"$A"`: true,
+		"'${A}'": false, "a$5": false, "a$": false, "$$": false, `"5$"`: false, `'x'"y"`: false,
+	} {
+		list, err := ParseDotenv([]byte("A=" + value + "\n"))
+		if err != nil || len(list) != 1 || list[0].Dollar != want {
+			t.Errorf("%s: not %t (%v)", value, want, err)
+		}
+	}
+}
+
 func TestFormatDotenv(t *testing.T) {
 	for value, want := range map[string]string{
-		"sk-abc_1.2/3:4@5%6+7,8=": "A=sk-abc_1.2/3:4@5%6+7,8=\n",
+		"sk-abc_1.2/3:4@5%6+7,8=": "A='sk-abc_1.2/3:4@5%6+7,8='\n",
 		"":                        "A=''\n",
 		"a b":                     "A='a b'\n",
 		"$HOME":                   "A='$HOME'\n",
 		"#":                       "A='#'\n",
 		"a\\nb":                   "A='a\\nb'\n",
 		"\"":                      "A='\"'\n",
-		"a\rb":                    "A=\"a\rb\"\n",
+		"a\rb":                    "A='a\rb'\n",
+		"a\nb":                    "A='a\nb'\n",
 		"it's":                    "A=\"it's\"\n",
-		"a\nb":                    "A=\"a\\nb\"\n",
-		"'\\\"\t\n":               "A=\"'\\\\\\\"\\t\\n\"\n",
+		"it's $5":                 "A='it'\"'\"'s $5'\n",
+		"'":                       "A=\"'\"\n",
+		"!'":                      "A='!'\"'\"\n",
+		"a\r\nb":                  "A='a\r'\"\n\"'b'\n",
+		"'\n\n'x`":                "A=\"'\n\n'\"'x`'\n",
 	} {
 		if got := FormatDotenv("A", value); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -139,7 +206,7 @@ func TestDotenvRoundTrip(t *testing.T) {
 }
 
 func FuzzDotenvRoundTrip(f *testing.F) {
-	for _, seed := range [...]string{"", "a", "it's \"$x\"\n", "\r\n", "a\rb'", "\\", "\\'", "\ufeff", " #", "'\r"} {
+	for _, seed := range [...]string{"", "a", "it's \"$x\"\n", "\r\n", "a\rb'", "\\", "\\'", "\ufeff", " #", "'\r", "\r\r\n\n'", "'\r\n'", "\"'\"\n"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -150,14 +217,20 @@ func FuzzDotenvRoundTrip(f *testing.F) {
 }
 
 func FuzzParseDotenv(f *testing.F) {
-	for _, seed := range [...]string{"A=b\n", "export A='b\nc' # d\r\n", "\ufeffA=\"\\n\\x\"", "\xff\xfeA\x00=\x00b\x00", "\xfe\xff\x00A", "A=\"", "=", "\xff"} {
+	for _, seed := range [...]string{"A=b\n", "export A='b\nc' # d\r\n", "\ufeffA=\"\\n\\x\"", "\xff\xfeA\x00=\x00b\x00", "\xfe\xff\x00A", "A=\"", "=", "\xff", "A=`b`", "> A=b\n", "'A=b'", "{\"A\": \"b\", \"C\": 1}", "A=ENC[", "{\"\":"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		list, err := ParseDotenv(file)
 		if err != nil {
 			var bad *DotenvError
-			if !errors.As(err, &bad) || bad.Line < 1 || bad.Line > bytes.Count(file, []byte("\n"))+1 {
+			var sealed *SealedDotenvError
+			if errors.As(err, &sealed) {
+				bad = &DotenvError{Line: sealed.Line}
+			} else if !errors.As(err, &bad) {
+				t.Fatalf("%v", err)
+			}
+			if bad.Line < 1 || bad.Line > bytes.Count(crypto.PlainText(file), []byte("\n"))+1 {
 				t.Fatalf("%v", err)
 			}
 			return
@@ -165,7 +238,7 @@ func FuzzParseDotenv(f *testing.F) {
 		var again bytes.Buffer
 		line := 0
 		for _, a := range list {
-			if a.Value == "" || a.Name == "" || a.Name != Normalize(a.Spelled) || a.Line <= line || !utf8.ValidString(a.Value) {
+			if a.Value == "" || a.Name == "" || a.Name != Normalize(a.Spelled) || a.Line < line || !utf8.ValidString(a.Value) {
 				t.Fatalf("line %d: empty, no UTF-8 or out of order", a.Line)
 			}
 			line = a.Line
@@ -181,4 +254,71 @@ func FuzzParseDotenv(f *testing.F) {
 			}
 		}
 	})
+}
+
+// nasty are values that a shell would run, expand or stumble over if it could.
+func nasty() []string {
+	return append(awkward(),
+		"$(touch canary)", "`touch canary`", "';touch canary;'", "'$(touch canary)'", "\";touch canary;\"", "\\';touch canary;\\'", "'\"'`touch canary`'\"'",
+		"$((1+1))", "${HOME}", "~", "~root", "=ls", "*", "!!", "it's !1", "x; touch canary", "x\ntouch canary\n", "'\ntouch canary\n'", "'\r\n$(touch canary)\r\n'",
+		"$'\\x41'", "$\"a\"", "a#b", "# a", "\\", "\\\n", "'\\''", "''", "\r\n\r\n", "a\r", "<(touch canary)", "&& touch canary", "%s%n", "{a,b}", "[[ a ]]")
+}
+
+// A shell that sources the file has every value to the byte, and ran nothing.
+func TestShellsSourceDotenv(t *testing.T) {
+	var file, script strings.Builder
+	script.WriteString(". ./env || exit 9\n")
+	values := map[string]string{}
+	for i, value := range nasty() {
+		if strings.Contains(value, "\x00") {
+			continue // no shell can hold it
+		}
+		name := ShellName(fmt.Sprintf("%d_name", i))
+		values[name] = value
+		file.WriteString(FormatDotenv(name, value))
+		script.WriteString("printf %s \"$" + name + "\" >" + name + "\n")
+	}
+	for _, shell := range []string{"sh", "dash", "bash", "zsh", "ksh", "busybox"} {
+		program, err := exec.LookPath(shell)
+		if err != nil {
+			t.Logf("no %s here", shell)
+			continue
+		}
+		t.Run(shell, func(t *testing.T) {
+			dir := t.TempDir()
+			for name, content := range map[string]string{"env": file.String(), "script": script.String()} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			args := []string{"script"}
+			if shell == "busybox" {
+				args = []string{"sh", "script"}
+			}
+			cmd := exec.Command(program, args...)
+			cmd.Dir = dir
+			if err := cmd.Run(); err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range values {
+				if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != value {
+					t.Errorf("%s of %d bytes is another one in the shell", name, len(value))
+				}
+			}
+			if _, err := os.Stat(filepath.Join(dir, "canary")); err == nil {
+				t.Error("a value was run")
+			}
+		})
+	}
+}
+
+func TestShellName(t *testing.T) {
+	for name, want := range map[string]string{
+		"OPENAI_API_KEY": "OPENAI_API_KEY", "a-b": "A_B", "2FA": "_2FA", "PATH": "_PATH", "prompt_command": "_PROMPT_COMMAND", "LD_PRELOAD": "_LD_PRELOAD",
+		"": "", "::": "", "x=y;touch z": "X_Y_TOUCH_Z", "PATHS": "PATHS", "$(ls)": "LS",
+	} {
+		if got := ShellName(name); got != want || Normalize(got) != Normalize(name) {
+			t.Errorf("%q becomes %q, want %q", name, got, want)
+		}
+	}
 }

@@ -9,7 +9,9 @@ import (
 type term struct {
 	start, end int  // byte offsets of the name as spelled, in the text searched
 	user       bool // user.credentials.NAME instead of secrets.NAME
-	exact      bool // spelled as the runtime's own pattern wants it
+	scoped     bool // the word before the name is spelled as the runtime wants it
+	exact      bool // and the name as its live pattern wants it
+	loose      bool // with a - or a . in the name, which some places alone understand
 }
 
 // expression is one ${{ }} that names secrets, well-formed or nearly so.
@@ -30,6 +32,28 @@ const maxExpression = 4096
 // guide are understood beside it. Other scopes (data, context, env, ...) are
 // nobody's secrets and are passed over.
 func expressions(text string) []expression {
+	found := looseExpressions(text)
+	for i := range found {
+		found[i] = found[i].strictly()
+	}
+	return found
+}
+
+// strictly is the expression where a name with a - or a . in it is none.
+func (e expression) strictly() expression {
+	for _, t := range e.terms {
+		if t.loose {
+			return expression{start: e.start, end: e.end, malformed: oddName}
+		}
+	}
+	return e
+}
+
+const oddName = "its name has a character other than A-Z, 0-9 and _"
+
+// looseExpressions are those of the pattern with `[a-zA-Z0-9_.-]` in its name as
+// well: which counts depends on where the text stands. See [zone].
+func looseExpressions(text string) []expression {
 	var found []expression
 	for at := 0; ; {
 		next := strings.Index(text[at:], "${{")
@@ -42,6 +66,7 @@ func expressions(text string) []expression {
 			at = start + 3
 			continue
 		}
+
 		found = append(found, e)
 		at = max(e.end, start+3)
 	}
@@ -53,6 +78,7 @@ func parseExpression(text string, start int) (expression, bool) {
 	if len(limit) > start+maxExpression {
 		limit = limit[:start+maxExpression]
 	}
+
 	at := skipSpace(limit, start+3)
 	for {
 		t, end, malformed, ok := parseTerm(limit, at)
@@ -66,6 +92,7 @@ func parseExpression(text string, start int) (expression, bool) {
 			}
 			return expression{start: start, end: stop + 2, malformed: malformed}, true
 		}
+
 		e.terms = append(e.terms, t)
 		at = skipSpace(limit, end)
 		switch {
@@ -119,22 +146,28 @@ func parseTerm(text string, at int) (t term, end int, malformed string, ok bool)
 	case "user.credential":
 		return t, end, "it says 'user.credential.' where the runtime knows 'user.credentials.'", true
 	}
+
 	if end >= len(text) || text[end] != '.' {
 		return t, end, "no '.NAME' follows '" + scope + "'", true
 	}
-	t = term{start: end + 1, end: end + 1, user: scope == "user.credentials", exact: exact}
-	for t.end < len(text) && (isNameByte(text[t.end]) || t.user && text[t.end] == '-') {
+
+	t = term{start: end + 1, end: end + 1, user: scope == "user.credentials", scoped: exact, exact: exact}
+	for t.end < len(text) && (isNameByte(text[t.end]) || text[t.end] == '-' || text[t.end] == '.' && !t.user) {
 		c := text[t.end]
-		if c >= 'a' && c <= 'z' && !t.user {
+		if c == '-' || c == '.' {
+			t.loose = !t.user
+		}
+		if !t.user && (t.loose || c >= 'a' && c <= 'z') {
 			t.exact = false
 		}
 		t.end++
 	}
+
 	if t.end == t.start {
 		return t, end, "no name follows '" + scope + ".'", true
 	}
 	if t.end < len(text) && !isNameEnd(text[t.end:]) {
-		return t, end, "its name has a character other than A-Z, 0-9 and _", true
+		return t, end, oddName, true
 	}
 	return t, t.end, "", true
 }
@@ -162,17 +195,20 @@ func parseFallback(text string, at int) (fallback string, end int, ok bool) {
 				b.WriteByte(text[i])
 				continue
 			}
+
 			if i+1 < len(text) && text[i+1] == quote {
 				b.WriteByte(quote)
 				i++
 				continue
 			}
+
 			if close := skipSpace(text, i+1); strings.HasPrefix(text[close:], "}}") {
 				return b.String(), close + 2, true
 			}
 			break
 		}
 	}
+
 	stop := closing(text, at)
 	if stop < 0 {
 		return "", 0, false

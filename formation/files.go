@@ -1,32 +1,21 @@
 package formation
 
 import (
-	"fmt"
+	"cmp"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 // maxReferenceFile is the size in bytes above which a file is not searched for
 // references: instructions for an agent are never that long.
 const maxReferenceFile = 16 << 20
-
-// FileError says that a file of a formation could not be used.
-type FileError struct {
-	Op   string // "read", "write", "remove", ...
-	Path string // absolute
-	Err  error
-}
-
-func (e *FileError) Error() string {
-	return fmt.Sprintf("cannot %s '%s': %s", e.Op, e.Path, e.Cause())
-}
-func (e *FileError) Unwrap() error { return e.Err }
-
-// Cause is why, without the path.
-func (e *FileError) Cause() string { return plainCause(e.Err) }
 
 // ReferenceFiles returns the paths (below the formation's folder, with /,
 // sorted) of the files that may refer to secrets. A folder below that is a
@@ -54,8 +43,9 @@ func (w *walk) folder(rel string, depth int) error {
 	dir := filepath.Join(w.root, filepath.FromSlash(rel))
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return &FileError{"read", dir, err}
+		return &safefile.Error{Op: "read", Path: dir, Err: err}
 	}
+
 	for _, entry := range entries {
 		name := entry.Name()
 		path := name
@@ -74,9 +64,10 @@ func (w *walk) folder(rel string, depth int) error {
 				continue
 			}
 		}
+
 		switch {
 		case mode.IsDir():
-			if skipFolder(name) {
+			if SkipFolder(name) {
 				continue
 			}
 			if _, err := At(full); err == nil {
@@ -91,6 +82,7 @@ func (w *walk) folder(rel string, depth int) error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -119,6 +111,12 @@ type Survey struct {
 	References []Reference
 	Malformed  []Malformed
 	Broken     map[string]error // files that are no YAML, by path
+	// Filtered are files in whose place a filter of git's left something else, and
+	// what: their references are not known, so that no secret can be called unused.
+	Filtered map[string]string
+
+	manifest *manifest
+	agents   map[string]string // what the files in agents/ call theirs, by path
 }
 
 // Survey reads the formation's files and collects their references.
@@ -147,28 +145,113 @@ func (f *Formation) readReferenceFile(path string) ([]byte, error) {
 	full := f.Path(filepath.FromSlash(path))
 	info, err := os.Stat(full)
 	if err != nil {
-		return nil, &FileError{"read", full, err}
+		return nil, &safefile.Error{Op: "read", Path: full, Err: err}
 	}
 	if info.Size() > maxReferenceFile {
 		return nil, nil
 	}
 	content, err := os.ReadFile(full)
 	if err != nil {
-		return nil, &FileError{"read", full, err}
+		return nil, &safefile.Error{Op: "read", Path: full, Err: err}
 	}
 	return content, nil
 }
 
-// Add takes in what one file refers to.
+// Add takes in what one file refers to. The files may come in any order.
 func (s *Survey) Add(path string, r References) {
+	fresh := len(s.References)
 	s.References = append(s.References, r.References...)
+	if strings.HasPrefix(path, "agents/") && r.Broken == nil {
+		if s.agents == nil {
+			s.agents = map[string]string{}
+		}
+		s.agents[path] = r.id
+	}
+	if r.manifest != nil && (s.manifest == nil || formationRank(path) < formationRank(s.manifest.file)) {
+		s.manifest, fresh = r.manifest, 0
+	}
+	s.undeclared(s.References[fresh:])
 	s.Malformed = append(s.Malformed, r.Malformed...)
+	if r.Filtered != "" {
+		if s.Filtered == nil {
+			s.Filtered = map[string]string{}
+		}
+		s.Filtered[path] = r.Filtered
+	}
 	if r.Broken != nil {
 		if s.Broken == nil {
 			s.Broken = map[string]error{}
 		}
 		s.Broken[path] = r.Broken
 	}
+}
+
+// undeclared marks the references of agents that are not loaded.
+func (s *Survey) undeclared(refs []Reference) {
+	for i := range refs {
+		if id, agent := s.agents[refs[i].Path]; agent && !s.manifest.loads(refs[i].Path, id) {
+			refs[i].Soft = true
+		}
+	}
+}
+
+// Unreplaced returns everything that the runtime leaves as the text it is, by file
+// and place: what is no reference, and references that are spelled as it does not
+// look them up.
+func (s *Survey) Unreplaced() []Malformed { return unreplaced(s.References, s.Malformed) }
+
+// Unreplaced is that of one file.
+func (r *References) Unreplaced() []Malformed { return unreplaced(r.References, r.Malformed) }
+
+func unreplaced(refs []Reference, malformed []Malformed) []Malformed {
+	all := slices.Clone(malformed)
+	for _, ref := range refs {
+		if ref.Unreplaced != "" {
+			all = append(all, Malformed{ref.Path, ref.Line, ref.Column, ref.Unreplaced})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Malformed) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return all
+}
+
+// Unkeyed reports whether the formation keeps its users' credentials, and gives the
+// runtime no key for that: it then takes the formation's id, which is no secret.
+func (s *Survey) Unkeyed() bool { return s.manifest != nil && s.manifest.unkeyed }
+
+// Lack is a name that is referred to and has no value.
+type Lack struct {
+	Name  string
+	Place Reference // the first that needs it
+	Soft  bool      // the runtime only warns
+}
+
+// Lacking returns the names that need a value and have none in a vault, sorted.
+func (s *Survey) Lacking(vault *Vault) []Lack {
+	lacks := map[string]Lack{}
+	for _, ref := range s.References {
+		if _, stored := vault.Find(ref.Name); stored || ref.Optional {
+			continue
+		}
+		if had, ok := lacks[ref.Name]; !ok || had.Soft && !ref.Soft {
+			lacks[ref.Name] = Lack{ref.Name, ref, ref.Soft}
+		}
+	}
+	return slices.SortedFunc(maps.Values(lacks), func(a, b Lack) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Unused returns the names in a vault that no file refers to, sorted; none while
+// a file could not be read.
+func (s *Survey) Unused(vault *Vault) []string {
+	if len(s.Filtered) > 0 {
+		return nil
+	}
+	used := map[string]bool{}
+	for _, ref := range s.References {
+		used[ref.Name] = true
+	}
+	return slices.DeleteFunc(vault.Names(), func(name string) bool { return used[Normalize(name)] })
 }
 
 // Names returns every name referred to, sorted, each once.
@@ -228,6 +311,7 @@ func (f *Formation) RenameEdits(from, to string) ([]Edit, error) {
 	if err != nil {
 		return nil, err
 	}
+
 	var edits []Edit
 	for _, path := range files {
 		content, err := f.readReferenceFile(path)
@@ -244,10 +328,12 @@ func (f *Formation) RenameEdits(from, to string) ([]Edit, error) {
 			out = append(append(out, content[at:ref.start]...), spelled...)
 			at = ref.end
 		}
+
 		if at > 0 {
 			edits = append(edits, Edit{f.Path(filepath.FromSlash(path)), append(out, content[at:]...)})
 		}
 	}
+
 	return edits, nil
 }
 

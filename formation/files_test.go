@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 // makeFiles writes files below a new folder and returns the folder, its
@@ -41,13 +44,6 @@ func makeFormation(t *testing.T, files map[string]string) *Formation {
 	return f
 }
 
-func link(t *testing.T, to, from string) {
-	t.Helper()
-	if err := os.Symlink(to, from); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestReferenceFiles(t *testing.T) {
 	shared := makeFiles(t, map[string]string{"agents/linked.afs": "", "deep/x.afs": "", "tool.afs": ""})
 	f := makeFormation(t, map[string]string{
@@ -57,11 +53,11 @@ func TestReferenceFiles(t *testing.T) {
 		".github/workflows/ci.yml": "", "node_modules/x/y.yaml": "", ".git/z.yml": "",
 		"nested/formation.yaml": "", "nested/agents/n.afs": "",
 	})
-	link(t, filepath.Join(shared, "agents"), f.Path("skills/agents"))   // a folder where the runtime loads nothing from
-	link(t, filepath.Join(shared, "tool.afs"), f.Path("mcp/tool.afs"))  // a file
-	link(t, filepath.Join(shared, "nowhere"), f.Path("mcp/broken.afs")) // nothing
-	link(t, "/", f.Path("root"))
-	link(t, "..", f.Path("agents/loop"))
+	needs.Link(t, filepath.Join(shared, "agents"), f.Path("skills/agents"))   // a folder where the runtime loads nothing from
+	needs.Link(t, filepath.Join(shared, "tool.afs"), f.Path("mcp/tool.afs"))  // a file
+	needs.Link(t, filepath.Join(shared, "nowhere"), f.Path("mcp/broken.afs")) // nothing
+	needs.Link(t, "/", f.Path("root"))
+	needs.Link(t, "..", f.Path("agents/loop"))
 	want := []string{
 		"a2a/d.afs", "agents/a.afs", "formation.afs", "groups/e.afs", "knowledge/j.txt", "mcp/b.yml", "mcp/tool.afs", "mcps/c.yaml",
 		"other/deep/k.yml", "skills/s/i.py", "sops/g.md", "transformers/f.afs", "triggers/h.md",
@@ -72,8 +68,8 @@ func TestReferenceFiles(t *testing.T) {
 	}
 
 	linked := makeFormation(t, map[string]string{"formation.yml": ""})
-	link(t, filepath.Join(shared, "agents"), linked.Path("agents"))
-	link(t, linked.Path("."), linked.Path("mcp")) // the formation in itself
+	needs.Link(t, filepath.Join(shared, "agents"), linked.Path("agents"))
+	needs.Link(t, linked.Path("."), linked.Path("mcp")) // the formation in itself
 	got, err = linked.ReferenceFiles()
 	if err != nil || !slices.Equal(got, []string{"agents/linked.afs", "formation.yml"}) {
 		t.Errorf("a linked folder: %q, %v", got, err)
@@ -113,12 +109,56 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
+// What is present need not be loaded: where the runtime only warns, a value is
+// lacked softly.
+func TestSurveyLacking(t *testing.T) {
+	files := map[string]string{
+		"agents/a.afs":                "x: ${{ secrets.DECLARED }}\ny: ${{ secrets.BOTH }}\n",
+		"agents/b.afs":                "id: other\nx: ${{ secrets.BY_ID }}\n",
+		"agents/c.json":               `{"id": "c", "x": "${{ secrets.SPARE }} ${{ secrets.BOTH }}"}`,
+		"agents/broken.afs":           "x: ${{ secrets.BROKEN }}\ny: [\n",
+		"skills/s/SKILL.md":           "${{ secrets.SKILL }}",
+		"skills/s/references/page.md": "${{ secrets.PAGE }} ${{ secrets.STORED }} ${{ secrets.MAYBE || '' }}",
+		"transformers/t.yaml":         "url: ${{ secrets.slack-url }}\n",
+	}
+	vault := NewVault()
+	vault.Set("STORED", "x")
+	vault.Set("SPARE_ONE", "x")
+	for about, test := range map[string]struct{ formation, want string }{
+		"a list":       {"agents:\n  - a\n  - id: other\n", "BOTH BROKEN BY_ID DECLARED PAGE~ SKILL SLACK_URL SPARE~"},
+		"with endings": {"agents: [./agents/a.afs, agents/c.json]\n", "BOTH BROKEN BY_ID~ DECLARED PAGE~ SKILL SLACK_URL SPARE"},
+		"nobody":       {"agents: []\n", "BOTH~ BROKEN BY_ID~ DECLARED~ PAGE~ SKILL SLACK_URL SPARE~"},
+		"not said":     {"id: x\n", "BOTH BROKEN BY_ID DECLARED PAGE~ SKILL SLACK_URL SPARE"},
+		"said of none": {"agents:\n", "BOTH BROKEN BY_ID DECLARED PAGE~ SKILL SLACK_URL SPARE"},
+		"no YAML":      {"agents: [\n", "BOTH BROKEN BY_ID DECLARED PAGE~ SKILL SLACK_URL SPARE"},
+	} {
+		files["formation.afs"] = test.formation
+		s, err := makeFormation(t, files).Survey()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, lack := range s.Lacking(vault) {
+			if lack.Soft {
+				lack.Name += "~"
+			}
+			got = append(got, lack.Name)
+		}
+		if strings.Join(got, " ") != test.want {
+			t.Errorf("%s: lacking %q, want %s", about, got, test.want)
+		}
+		if unused := s.Unused(vault); !slices.Equal(unused, []string{"SPARE_ONE"}) {
+			t.Errorf("%s: unused %q", about, unused)
+		}
+	}
+}
+
 func TestSurveyUnreadable(t *testing.T) {
 	f := makeFormation(t, map[string]string{"formation.afs": "", "agents/a.afs": ""})
 	// Root may read everything: a folder that vanishes is unreadable to anybody.
 	gone := &Formation{Dir: filepath.Join(f.Dir, "gone"), File: "formation.afs"}
 	_, err := gone.Survey()
-	var file *FileError
+	var file *safefile.Error
 	if !errors.As(err, &file) || file.Op != "read" || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
@@ -127,7 +167,7 @@ func TestSurveyUnreadable(t *testing.T) {
 // The published examples refer to what their templates list, and to nothing
 // malformed.
 func TestSurveyExamples(t *testing.T) {
-	examples := Below(filepath.Join("..", "testdata", "formations"))
+	examples := Below(filepath.Join("..", "testdata", "formations"), nil)
 	if len(examples) != 5 {
 		t.Fatalf("%d example formations", len(examples))
 	}
@@ -157,7 +197,7 @@ func TestFormationsFound(t *testing.T) {
 		"none/x.afs": "", "node_modules/p/formation.afs": "", "folder/formation.afs/x": "",
 	})
 	var found []string
-	for _, f := range Below(dir) {
+	for _, f := range Below(dir, nil) {
 		rel, _ := filepath.Rel(dir, f.Dir)
 		found = append(found, filepath.ToSlash(rel)+"/"+f.File)
 	}
@@ -173,7 +213,7 @@ func TestFormationsFound(t *testing.T) {
 	for _, path := range [...]string{"none", "missing", "none/x.afs", "folder"} {
 		_, err := At(filepath.Join(dir, path))
 		var not *NotFormationError
-		if !errors.As(err, &not) || !strings.Contains(err.Error(), path) {
+		if !errors.As(err, &not) || !strings.Contains(filepath.ToSlash(err.Error()), path) {
 			t.Errorf("At(%s): %v", path, err)
 		}
 	}

@@ -9,8 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // The files of a formation. These names have their one home here.
@@ -29,21 +32,25 @@ var formationFiles = [...]string{"formation.afs", "formation.yaml", "formation.y
 // IsFormationFile reports whether base (a file's name without its folder)
 // makes the folder it lies in a formation.
 func IsFormationFile(base string) bool {
-	for _, name := range formationFiles {
+	return formationRank(base) < len(formationFiles)
+}
+
+// formationRank is the place of a name among those of formation files.
+func formationRank(base string) int {
+	for i, name := range formationFiles {
 		if base == name {
-			return true
+			return i
 		}
 	}
-	return false
+	return len(formationFiles)
 }
 
 // Formation is one folder with a formation file.
 type Formation struct {
 	Dir  string // absolute
 	File string // base name of the formation file
-	// SharedKey is the path of a .key that is used where the folder has none: a
-	// linked work tree uses that of the main one. "" for none.
-	SharedKey string
+	// Finder finds keys beyond the folder; nil outside of a repository.
+	Finder Finder
 }
 
 // NotFormationError says that Dir is no formation, and why.
@@ -54,7 +61,7 @@ type NotFormationError struct {
 
 func (e *NotFormationError) Error() string {
 	if e.Err != nil {
-		return fmt.Sprintf("cannot open formation '%s': %v", e.Dir, plainCause(e.Err))
+		return fmt.Sprintf("cannot open formation '%s': %v", e.Dir, safefile.Cause(e.Err))
 	}
 	return fmt.Sprintf("'%s' is not a formation: it has no %s", e.Dir, formationFiles[0])
 }
@@ -96,9 +103,9 @@ func Above(dir string) *Formation {
 	}
 }
 
-// skipFolder names folders that never hold a formation's own files: git's,
+// SkipFolder names folders that never hold a formation's own files: git's,
 // a code host's (its 'secrets.' are not MUXI's), and installed dependencies.
-func skipFolder(name string) bool {
+func SkipFolder(name string) bool {
 	switch name {
 	case ".git", ".github", ".gitea", ".forgejo", ".hg", ".svn", "node_modules", ".venv", "venv", "__pycache__":
 		return true
@@ -111,72 +118,48 @@ func skipFolder(name string) bool {
 const maxFolders = 200_000
 
 // Below returns every formation in root and the folders under it, sorted by
-// path. Symbolic links are not followed. A folder that cannot be read is
-// passed over: a search is no place to fail.
-func Below(root string) []*Formation {
+// path. Symbolic links are not followed, nor are folders below root entered that
+// elsewhere, where not nil, says belong to something else. A folder that cannot be
+// read is passed over: a search is no place to fail.
+func Below(root string, elsewhere func(dir string) bool) []*Formation {
 	var found []*Formation
-	seen := 0
-	filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			if entry != nil && entry.IsDir() {
-				return fs.SkipDir
+	left := maxFolders
+	var look func(dir string)
+	look = func(dir string) {
+		entries, err := os.ReadDir(dir)
+		if left--; err != nil || left < 0 {
+			return
+		}
+
+		// A name decides whether a folder is worth a closer look: there may be
+		// tens of thousands of them.
+		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return IsFormationFile(e.Name()) }) {
+			if f, err := At(dir); err == nil {
+				found = append(found, f)
 			}
-			return nil
 		}
-		if !entry.IsDir() {
-			return nil
+
+		for _, entry := range entries {
+			path := filepath.Join(dir, entry.Name())
+			if entry.IsDir() && !SkipFolder(entry.Name()) && (elsewhere == nil || !elsewhere(path)) {
+				look(path)
+			}
 		}
-		if seen++; seen > maxFolders {
-			return fs.SkipAll
-		}
-		if path != root && skipFolder(entry.Name()) {
-			return fs.SkipDir
-		}
-		if f, err := At(path); err == nil {
-			found = append(found, f)
-		}
-		return nil
-	})
-	sort.Slice(found, func(i, j int) bool { return found[i].Dir < found[j].Dir })
+	}
+
+	if root, err := filepath.Abs(root); err == nil {
+		look(root)
+	}
+
+	slices.SortFunc(found, func(a, b *Formation) int { return strings.Compare(a.Dir, b.Dir) })
 	return found
 }
 
 // Path joins the formation's folder and a name in it.
 func (f *Formation) Path(name string) string { return filepath.Join(f.Dir, name) }
 
-// exists tells a file that is there (even as a broken link) from one that is
-// not; any other failure is an error, so that "cannot look" is never "absent".
-func exists(path string) (bool, error) {
-	_, err := os.Lstat(path)
-	if err == nil {
-		return true, nil
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return false, err
-}
-
 // HasVault reports whether the formation has a secrets.enc.
-func (f *Formation) HasVault() (bool, error) { return exists(f.Path(VaultFile)) }
+func (f *Formation) HasVault() (bool, error) { return paths.Exists(f.Path(VaultFile)) }
 
 // HasKey reports whether the formation has a .key, if only as a broken link.
-func (f *Formation) HasKey() (bool, error) { return exists(f.Path(KeyFile)) }
-
-// plainCause strips the operation and path from an *fs.PathError or
-// *os.LinkError: our messages name the file themselves, in the user's terms.
-func plainCause(err error) string {
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	var link *os.LinkError
-	if errors.As(err, &link) {
-		return link.Err.Error()
-	}
-	var call *os.SyscallError
-	if errors.As(err, &call) {
-		return call.Err.Error()
-	}
-	return strings.TrimSpace(err.Error())
-}
+func (f *Formation) HasKey() (bool, error) { return paths.Exists(f.Path(KeyFile)) }

@@ -1,9 +1,7 @@
 package formation
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,52 +9,74 @@ import (
 	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
-// Keyring is the folder in which keys that are no longer in use are kept, so
-// that what was sealed with them still opens: older commits, and branches that
-// were not rotated yet.
+// Keyring is the folder in a repository's git dir that holds a copy of every key
+// that came to be a .key here: what was sealed with an earlier one still opens
+// (older commits, branches that were not rotated yet), and no branch switch and no
+// 'git clean' takes the only copy of the one in use.
 type Keyring struct {
 	Dir string // absolute; "": there is none
 }
 
-// Add has the batch keep a key (mode 0600, named by its fingerprint, in its
-// canonical spelling) in the keyring's folder (0700), which is made if need be.
-// A key that is there already stays as it is. It fails with *FileError.
-func (k Keyring) Add(batch *Batch, key *crypto.Key) error {
+// Add has the batch keep a key (mode 0600, named by its fingerprint) in the
+// keyring's folder (0700), which is made if need be. content are the bytes of the
+// .key. A key that is there already, under that name or the one that earlier
+// releases gave it, in whatever spelling, stays as it is. It fails with
+// *safefile.Error.
+func (k Keyring) Add(batch *safefile.Batch, key *crypto.Key, content []byte) error {
 	if k.Dir == "" {
 		return nil
 	}
-	if err := makePrivate(k.Dir); err != nil {
-		return &FileError{"make folder", k.Dir, err}
+	if err := safefile.MakePrivate(k.Dir); err != nil {
+		return &safefile.Error{Op: "make folder", Path: k.Dir, Err: err}
 	}
-	if info, err := os.Stat(k.Dir); err == nil && info.Mode().Perm()&0o077 != 0 && !onWindows {
+	if info, err := os.Stat(k.Dir); err == nil && info.Mode().Perm()&0o077 != 0 && !safefile.OnWindows {
 		os.Chmod(k.Dir, 0o700) // where that fails, the files in it are private still
 	}
-	path := filepath.Join(k.Dir, key.Fingerprint())
-	if content, err := readRegular(path, maxKeyFile); err == nil && bytes.Equal(content, key.File()) {
-		return nil
+
+	for _, path := range k.Paths(key) {
+		if kept, err := readKeyAt(path); err == nil && kept.Key.Equal(key) {
+			return nil
+		}
 	}
-	return batch.Replace(path, key.File(), 0o600)
+	return batch.Put(k.Paths(key)[0], content, 0o600)
+}
+
+// Paths returns where the keyring may hold a key: the file that Add makes, then
+// that of earlier releases.
+func (k Keyring) Paths(key *crypto.Key) []string {
+	return []string{filepath.Join(k.Dir, key.Fingerprint()), filepath.Join(k.Dir, key.FingerprintV1())}
 }
 
 // Keys returns the keys of the keyring, the one that was added last first. A
 // file that is no key is passed over, and so is a folder that cannot be read:
 // it is asked when the key at hand does not fit, and has then no more to say.
-func (k Keyring) Keys() []*crypto.Key {
+func (k Keyring) Keys() []*FoundKey {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(k.files(), func(found *FoundKey) bool {
+		key := string(found.Key.File())
+		again := seen[key]
+		seen[key] = true
+		return again
+	})
+}
+
+// files is Keys with every file that holds one: a key may be kept under the name
+// that an earlier release gave it as well.
+func (k Keyring) files() []*FoundKey {
 	if k.Dir == "" {
 		return nil
 	}
+
 	entries, err := os.ReadDir(k.Dir)
 	if err != nil {
 		return nil
 	}
-	type retired struct {
-		key *crypto.Key
-		at  time.Time
-	}
-	var found []retired
-	seen := map[string]bool{}
+
+	var found []*FoundKey
+	added := map[*FoundKey]time.Time{}
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), ".") {
 			continue // a temp file, or one of the system's
@@ -66,55 +86,17 @@ func (k Keyring) Keys() []*crypto.Key {
 		if err != nil {
 			continue
 		}
-		content, err := readRegular(path, maxKeyFile)
+		key, err := readKeyAt(path)
 		if err != nil {
 			continue
 		}
-		key, err := crypto.ParseKey(content)
-		if err != nil || seen[key.Fingerprint()] {
-			continue
-		}
-		seen[key.Fingerprint()] = true
-		found = append(found, retired{key, info.ModTime()})
+		key.Place = Kept
+		found, added[key] = append(found, key), info.ModTime()
 	}
-	slices.SortStableFunc(found, func(a, b retired) int {
-		return cmp.Or(b.at.Compare(a.at), cmp.Compare(a.key.Fingerprint(), b.key.Fingerprint()))
+
+	slices.SortStableFunc(found, func(a, b *FoundKey) int {
+		return cmp.Or(added[b].Compare(added[a]), cmp.Compare(a.Path, b.Path))
 	})
-	keys := make([]*crypto.Key, 0, len(found))
-	for _, r := range found {
-		keys = append(keys, r.key)
-	}
-	return keys
-}
 
-// errNoKeys is what OpenSealed says when it was given none.
-var errNoKeys = errors.New("no key to try")
-
-// OpenSealed opens the bytes of a secrets.enc with the first of the keys that
-// fits, and returns that key. Nil keys are passed over. Where none fits, the
-// error is that of the first, a *crypto.Error; where one fits and what it opens
-// is no vault, a *ContentError.
-func OpenSealed(sealed []byte, keys ...*crypto.Key) (*Vault, *crypto.Key, error) {
-	var first error
-	for _, key := range keys {
-		if key == nil {
-			continue
-		}
-		plaintext, err := key.Open(sealed)
-		if err != nil {
-			if first == nil {
-				first = err
-			}
-			continue
-		}
-		vault, err := DecodeVault(plaintext)
-		if err != nil {
-			return nil, nil, err
-		}
-		return vault, key, nil
-	}
-	if first == nil {
-		first = &crypto.Error{Reason: crypto.WrongKey, Detail: errNoKeys.Error(), Err: errNoKeys}
-	}
-	return nil, nil, first
+	return found
 }

@@ -5,16 +5,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
-func fingerprints(keys []*crypto.Key) string {
+func fingerprints(keys []*FoundKey) string {
 	var all []string
-	for _, key := range keys {
-		all = append(all, key.Fingerprint())
+	for _, found := range keys {
+		all = append(all, found.Key.Fingerprint())
 	}
 	return fmt.Sprint(all)
 }
@@ -27,9 +30,9 @@ func TestKeyring(t *testing.T) {
 	first, second := newKey(t, crypto.Fernet), newKey(t, crypto.Age)
 	add := func(key *crypto.Key, writes int) {
 		t.Helper()
-		b := Files{}.Batch()
+		b := safefile.Files{}.Batch(safefile.Place{Folders: []string{ring.Dir}, Journal: filepath.Join(t.TempDir(), "journal")})
 		defer b.Discard()
-		if err := ring.Add(b, key); err != nil {
+		if err := ring.Add(b, key, key.File()); err != nil {
 			t.Fatal(err)
 		}
 		if b.Len() != writes {
@@ -42,10 +45,10 @@ func TestKeyring(t *testing.T) {
 	add(first, 1)
 	path := filepath.Join(ring.Dir, first.Fingerprint())
 	if content, err := os.ReadFile(path); err != nil || string(content) != string(first.File()) {
-		t.Errorf("not its canonical bytes, %v", err)
+		t.Errorf("not its bytes, %v", err)
 	}
-	if info, err := os.Stat(ring.Dir); err != nil || !onWindows && (info.Mode().Perm() != 0o700 || ModeOf(path, 0) != 0o600) {
-		t.Errorf("modes %v and %v", info.Mode(), ModeOf(path, 0))
+	if info, err := os.Stat(ring.Dir); err != nil || !safefile.OnWindows && (info.Mode().Perm() != 0o700 || modeOf(t, path) != 0o600) {
+		t.Errorf("modes %v and %v", info.Mode(), modeOf(t, path))
 	}
 	past := time.Now().Add(-time.Hour)
 	if err := os.Chtimes(path, past, past); err != nil {
@@ -53,19 +56,19 @@ func TestKeyring(t *testing.T) {
 	}
 	add(first, 0)
 	add(second, 1)
-	want := fingerprints([]*crypto.Key{second, first})
+	want := fmt.Sprint([]string{second.Fingerprint(), first.Fingerprint()})
 	if got := fingerprints(ring.Keys()); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 
 	// What is no key does not matter, and what was cut short is mended.
 	write(t, filepath.Join(ring.Dir, "notes.txt"), []byte("none"))
-	write(t, filepath.Join(ring.Dir, tempPrefix+"x"), newKey(t, crypto.Fernet).File())
+	write(t, filepath.Join(ring.Dir, strings.TrimSuffix(safefile.TempPattern, "*")+"x"), newKey(t, crypto.Fernet).File())
 	write(t, filepath.Join(ring.Dir, "again"), first.File())
 	if err := os.Mkdir(filepath.Join(ring.Dir, "folder"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	link(t, "nowhere", filepath.Join(ring.Dir, "broken"))
+	needs.Link(t, "nowhere", filepath.Join(ring.Dir, "broken"))
 	if got := fingerprints(ring.Keys()); len(ring.Keys()) != 2 {
 		t.Errorf("got %s, want %s in some order", got, want)
 	}
@@ -77,43 +80,55 @@ func TestKeyring(t *testing.T) {
 	if len(ring.Keys()) != 2 {
 		t.Error("half a key is not mended")
 	}
+
+	// An earlier release named it otherwise.
+	third := newKey(t, crypto.Fernet)
+	write(t, filepath.Join(ring.Dir, third.FingerprintV1()), third.File())
+	add(third, 0)
+	if len(ring.Keys()) != 3 {
+		t.Error("a key under its older name is not found")
+	}
 }
 
-// A key of an odd spelling is kept in the canonical one; a folder that others
-// may look into is closed.
+// A key is kept as its owner spells it, and once; a folder that others may look
+// into is closed.
 func TestKeyringSpelling(t *testing.T) {
 	ring := Keyring{Dir: t.TempDir()}
 	if err := os.Chmod(ring.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	key, err := crypto.ParseKey([]byte("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n"))
+	spelled := []byte("00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n")
+	key, err := crypto.ParseKey(spelled)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := Files{}.Batch()
-	if err := ring.Add(b, key); err != nil {
-		t.Fatal(err)
+	for _, content := range [][]byte{spelled, key.File()} {
+		b := safefile.Files{}.Batch(safefile.Place{})
+		if err := ring.Add(b, key, content); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Commit(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := b.Commit(); err != nil {
-		t.Fatal(err)
+	keys := ring.Keys()
+	if len(keys) != 1 || string(keys[0].Content) != string(spelled) || keys[0].Place != Kept {
+		t.Errorf("%d kept, or not as it was spelled", len(keys))
 	}
-	if keys := ring.Keys(); len(keys) != 1 || keys[0].Legacy() {
-		t.Error("not kept, or as it was spelled")
-	}
-	if !onWindows && ModeOf(ring.Dir, 0) != 0o700 {
-		t.Errorf("mode %v", ModeOf(ring.Dir, 0))
+	if !safefile.OnWindows && modeOf(t, ring.Dir) != 0o700 {
+		t.Errorf("mode %v", modeOf(t, ring.Dir))
 	}
 }
 
 func TestKeyringNone(t *testing.T) {
-	b := Files{}.Batch()
-	if err := (Keyring{}).Add(b, newKey(t, crypto.Fernet)); err != nil || b.Len() != 0 || (Keyring{}).Keys() != nil {
+	b := safefile.Files{}.Batch(safefile.Place{})
+	if err := (Keyring{}).Add(b, newKey(t, crypto.Fernet), nil); err != nil || b.Len() != 0 || (Keyring{}).Keys() != nil {
 		t.Errorf("%d files, %v", b.Len(), err)
 	}
 	file := filepath.Join(t.TempDir(), "file")
 	write(t, file, nil)
-	err := Keyring{Dir: filepath.Join(file, "keys")}.Add(b, newKey(t, crypto.Fernet))
-	if _, ok := errors.AsType[*FileError](err); !ok {
+	err := Keyring{Dir: filepath.Join(file, "keys")}.Add(b, newKey(t, crypto.Fernet), nil)
+	if _, ok := errors.AsType[*safefile.Error](err); !ok {
 		t.Errorf("below a file: %v", err)
 	}
 }

@@ -19,6 +19,7 @@ func Normalize(name string) string {
 		gap = false
 		b.WriteString(s)
 	}
+
 	for _, r := range name {
 		switch {
 		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
@@ -33,11 +34,13 @@ func Normalize(name string) string {
 				gap = true
 				continue
 			}
+
 			gap = gap || lead
 			put(letters)
 			gap = gap || trail
 		}
 	}
+
 	return b.String()
 }
 
@@ -80,5 +83,6 @@ func upperASCII(r rune) (lead bool, letters string, trail bool) {
 	case 'ﬅ', 'ﬆ':
 		return false, "ST", false
 	}
+
 	return false, "", false
 }

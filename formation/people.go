@@ -2,6 +2,7 @@ package formation
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 // Bounds of .age-recipients, so that a hostile one costs nothing.
@@ -62,8 +64,16 @@ type Person struct {
 }
 
 // Exposure says that a removed person has seen the value that a secret still
-// has.
+// has. Where so many secrets would make the list too long to be read, Secret is
+// "all 50000", for those that there were, and stays until somebody takes the line
+// out.
 type Exposure struct{ Person, Secret string }
+
+// IsAll reports whether an exposure is of all secrets that there were.
+func (e Exposure) IsAll() bool {
+	count, ok := strings.CutPrefix(e.Secret, "all ")
+	return ok && count != "" && strings.Trim(count, "0123456789") == ""
+}
 
 // People is the content of .age-recipients: the public keys that .key is wrapped
 // for, and what people who were removed have seen. The same people give the
@@ -72,6 +82,13 @@ type People struct {
 	header, footer []string // comment lines, and "" between their blocks
 	entries        map[string]*peopleEntry
 	exposed        map[Exposure]bool
+
+	foot    *Foot // nil: none
+	footErr error
+	signer  *crypto.Key // that signs what is encoded; nil: nobody
+	// text is a list with a foot, but for its exposures, as it was read: what is
+	// signed there stays as it is until somebody comes or goes. nil from then on.
+	text []string
 }
 
 type peopleEntry struct {
@@ -99,17 +116,19 @@ func newPeople() *People {
 // The age program reads the same syntax with -R, but for CRLF and blanks at the
 // start of a line.
 func ParsePeople(content []byte) (*People, error) {
+	text := plainLines(content)
 	switch {
 	case len(content) > maxPeopleFile:
 		return nil, &PeopleError{Err: fmt.Errorf("it is longer than %d bytes", maxPeopleFile)}
-	case !utf8.Valid(content):
+	case !utf8.Valid(text):
 		return nil, &PeopleError{Err: errPeopleText}
 	}
+
 	p := newPeople()
-	lines := strings.Split(strings.TrimPrefix(string(content), "\ufeff"), "\n")
+	p.foot, p.footErr = ParseFoot(content)
+	lines := strings.Split(string(text), "\n")
 	var block []string // the lines since the last key: comments, and "" for blank ones
 	for i, line := range lines {
-		line = strings.TrimSuffix(line, "\r")
 		failed := func(err error) (*People, error) { return nil, &PeopleError{Line: i + 1, Err: err} }
 		switch {
 		case len(line) > maxPeopleLine:
@@ -119,18 +138,27 @@ func ParsePeople(content []byte) (*People, error) {
 		case strings.ContainsFunc(line, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }):
 			return failed(errPeopleControl)
 		}
+
+		written := line
 		line = strings.TrimSpace(line)
-		if exposure, ok := parseExposure(line); ok {
+		exposure, seen := parseExposure(line)
+		if seen {
 			p.exposed[exposure] = true
+		}
+		seen = seen || line == seenTitle
+		if !seen && (p.foot != nil || p.footErr != nil) {
+			p.text = append(p.text, written)
+		}
+
+		// Neither is anybody's name, nor a note of theirs.
+		if seen || isFootLine(line) {
 			line = ""
 		}
-		if line == "" || line == seenTitle || line[0] == '#' {
-			if line == seenTitle {
-				line = ""
-			}
+		if line == "" || line[0] == '#' {
 			block = append(block, line)
 			continue
 		}
+
 		key, err := crypto.ParseRecipient(line)
 		if err != nil {
 			return failed(err)
@@ -144,11 +172,13 @@ func ParsePeople(content []byte) (*People, error) {
 			return failed(fmt.Errorf("more than %d people", maxPeople))
 		}
 	}
+
 	if len(p.entries) == 0 {
 		p.header = trimBlock(block)
 	} else {
 		p.footer = trimBlock(block)
 	}
+
 	return p, nil
 }
 
@@ -159,6 +189,7 @@ func (p *People) read(key *crypto.Recipient, block []string) {
 		name = cleanPersonName(block[last][1:])
 		block = block[:last]
 	}
+
 	if name == "" {
 		name = cleanPersonName(key.Comment())
 	}
@@ -169,6 +200,7 @@ func (p *People) read(key *crypto.Recipient, block []string) {
 		there.notes = append(there.notes, notes...)
 		return
 	}
+
 	p.entries[text] = &peopleEntry{name, notes, key}
 }
 
@@ -212,6 +244,7 @@ func parseExposure(line string) (Exposure, bool) {
 	if !ok || len(line) > maxSeenLine {
 		return Exposure{}, false
 	}
+
 	// A quoted name has no `: "` in it, but at its end.
 	for end := len(text); ; {
 		at := strings.LastIndex(text[:end], ": ")
@@ -225,11 +258,13 @@ func parseExposure(line string) (Exposure, bool) {
 				end = at + 1
 				continue
 			}
+
 			secret = unquoted
-		} else if !isPlainSecret(secret) {
+		} else if !isPlainSecret(secret) && !(Exposure{Secret: secret}).IsAll() {
 			end = at + 1
 			continue
 		}
+
 		if person != cleanPersonName(person) || person == "" || secret == "" {
 			return Exposure{}, false
 		}
@@ -239,7 +274,7 @@ func parseExposure(line string) (Exposure, bool) {
 
 func (e Exposure) line() string {
 	secret := e.Secret
-	if !isPlainSecret(secret) {
+	if !isPlainSecret(secret) && !e.IsAll() {
 		secret = strconv.QuoteToASCII(secret)
 	}
 	return seenPrefix + e.Person + ": " + secret
@@ -263,23 +298,14 @@ func seenSecret(name string) string {
 	if len(name) <= maxSeenSecret {
 		return name
 	}
-	return strings.ToValidUTF8(name[:100], "") + "..." + hashOf([]byte(name))
+	return strings.ToValidUTF8(name[:100], "") + fmt.Sprintf("...%x", sha256.Sum256([]byte(name)))
 }
 
 // cleanPersonName makes a name fit for one comment line and for a terminal. One
 // that would be read as a line of ours is put in brackets.
 func cleanPersonName(name string) string {
-	name = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsGraphic(r):
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(name, "\ufffd"))
-	name = strings.Join(strings.Fields(name), " ")
-	if strings.HasPrefix("# "+name, seenPrefix) || "# "+name == seenTitle {
+	name = crypto.Printable(name)
+	if line := "# " + name; strings.HasPrefix(line, seenPrefix) || line == seenTitle || isFootLine(line) {
 		name = "(" + name + ")"
 	}
 	if runes := []rune(name); len(runes) > maxPersonName {
@@ -289,24 +315,39 @@ func cleanPersonName(name string) string {
 }
 
 // ReadPeople reads the formation's .age-recipients; an absent one is empty, with
-// ok false. It fails with *FileError, or *PeopleError with its Path.
+// ok false. It fails with *safefile.Error, or *PeopleError with its Path.
 func (f *Formation) ReadPeople() (p *People, ok bool, err error) {
 	path := f.Path(RecipientsFile)
-	content, err := readRegular(path, maxPeopleFile)
+	content, err := safefile.Read(path, maxPeopleFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if link, linkErr := os.Readlink(path); linkErr == nil {
-			return nil, false, &FileError{"read", path, fmt.Errorf("it is a link to '%s', which is not there", link)}
+			return nil, false, &safefile.Error{Op: "read", Path: path, Err: fmt.Errorf("it is a link to '%s', which is not there", link)}
 		}
 		return newPeople(), false, nil
 	}
+
 	if err != nil {
-		return nil, false, &FileError{"read", path, err}
+		return nil, false, &safefile.Error{Op: "read", Path: path, Err: err}
 	}
 	p, err = ParsePeople(content)
 	if bad, isOne := errors.AsType[*PeopleError](err); isOne {
 		bad.Path = path
 	}
 	return p, err == nil, err
+}
+
+// ReadList reads the formation's .age-recipients as bytes; nil where there is none.
+// It fails with *safefile.Error.
+func (f *Formation) ReadList() ([]byte, error) {
+	path := f.Path(RecipientsFile)
+	content, err := safefile.Read(path, 16*maxPeopleFile) // one that is too long is there all the same
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, &safefile.Error{Op: "read", Path: path, Err: err}
+	}
+	return append([]byte{}, content...), nil
 }
 
 // sorted returns the entries by name, letter case folded, then by key.
@@ -348,8 +389,10 @@ func (p *People) Add(name string, r *crypto.Recipient) bool {
 			return false
 		}
 		e.name = name
+		p.text = nil
 		return true
 	}
+	p.text = nil
 	p.entries[r.String()] = &peopleEntry{name: cmp.Or(name, cleanPersonName(r.Comment())), key: r}
 	return true
 }
@@ -364,10 +407,12 @@ func (p *People) Find(who string) []Person {
 		}
 		return nil
 	}
+
 	who = cleanPersonName(who)
 	if who == "" {
 		return nil
 	}
+
 	for _, same := range [...]func(string) bool{
 		func(name string) bool { return name == who },
 		func(name string) bool { return sameName(name, who) },
@@ -378,10 +423,12 @@ func (p *People) Find(who string) []Person {
 				found = append(found, e.person())
 			}
 		}
+
 		if found != nil {
 			return found
 		}
 	}
+
 	return nil
 }
 
@@ -391,7 +438,10 @@ func sameName(a, b string) bool { return strings.EqualFold(a, b) }
 // it was there.
 func (p *People) Remove(recipient string) bool {
 	_, there := p.entries[recipient]
-	delete(p.entries, recipient)
+	if there {
+		delete(p.entries, recipient)
+		p.text = nil
+	}
 	return there
 }
 
@@ -415,6 +465,36 @@ func (p *People) Exposed() []Exposure {
 	return slices.SortedFunc(maps.Keys(p.exposed), func(a, b Exposure) int {
 		return cmp.Or(cmp.Compare(fold(a.Person), fold(b.Person)), cmp.Compare(a.Person, b.Person), cmp.Compare(a.Secret, b.Secret))
 	})
+}
+
+// fit makes a person's exposures one, the longest first, until all of them take at
+// most room bytes.
+func (p *People) fit(room int) {
+	size := map[string]int{} // of each person's lines
+	count := map[string]int{}
+	all := len(seenTitle) + 2
+	for e := range p.exposed {
+		size[e.Person] += len(e.line()) + 1
+		count[e.Person]++
+		all += len(e.line()) + 1
+	}
+
+	people := slices.SortedFunc(maps.Keys(size), func(a, b string) int { return cmp.Or(size[b]-size[a], cmp.Compare(a, b)) })
+	var ones []Exposure
+	short := map[string]bool{}
+	for _, person := range people {
+		if all <= room || count[person] == 1 {
+			break
+		}
+		one := Exposure{person, fmt.Sprintf("all %d", count[person])}
+		ones, short[person] = append(ones, one), true
+		all += len(one.line()) + 1 - size[person]
+	}
+
+	p.dropExposed(func(e Exposure) bool { return short[e.Person] })
+	for _, one := range ones {
+		p.exposed[one] = true
+	}
 }
 
 // Settle notes that a secret has another value, which nobody who was removed has
@@ -447,22 +527,50 @@ func (p *People) dropExposed(drop func(Exposure) bool) bool {
 
 // Encode returns the bytes of .age-recipients; none where there is nothing to
 // say. ParsePeople reads them again, unless they have become longer than it
-// reads.
+// reads. Of a list with a foot all but the exposures is as it was read, where nobody
+// came or went and no key is to sign: a signature above them holds.
 func (p *People) Encode() []byte {
 	var b strings.Builder
-	put := func(lines ...string) {
+	part := func(lines []string) {
+		if b.Len() > 0 && len(lines) > 0 {
+			b.WriteString("\n")
+		}
 		for _, line := range lines {
 			b.WriteString(line + "\n")
 		}
 	}
-	part := func(lines []string) {
-		if b.Len() > 0 && len(lines) > 0 {
-			put("")
-		}
-		put(lines...)
+
+	if p.text != nil {
+		part(trimEnd(p.text))
+	} else {
+		part(p.header)
+		part(p.entryLines())
+		part(p.footer)
+		p.encodeFoot(&b, part)
 	}
-	part(p.header)
-	var lines []string
+
+	if len(p.exposed) > 0 {
+		p.fit(maxPeopleFile - b.Len())
+		lines := []string{seenTitle}
+		for _, e := range p.Exposed() {
+			lines = append(lines, e.line())
+		}
+
+		part(lines)
+	}
+
+	return []byte(b.String())
+}
+
+// trimEnd takes off blank lines at the end.
+func trimEnd(lines []string) []string {
+	for len(lines) > 0 && lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+func (p *People) entryLines() (lines []string) {
 	for _, e := range p.sorted() {
 		lines = append(lines, e.notes...)
 		switch {
@@ -473,16 +581,23 @@ func (p *People) Encode() []byte {
 		}
 		lines = append(lines, e.key.String())
 	}
-	part(lines)
-	part(p.footer)
-	if len(p.exposed) > 0 {
-		lines = []string{seenTitle}
-		for _, e := range p.Exposed() {
-			lines = append(lines, e.line())
-		}
-		part(lines)
+	return lines
+}
+
+// encodeFoot puts the foot below what is written so far. Without a signer its
+// signature is the one from before, which holds no longer.
+func (p *People) encodeFoot(b *strings.Builder, part func([]string)) {
+	if p.foot == nil {
+		return
 	}
-	return []byte(b.String())
+
+	signed, _ := p.foot.lines()
+	part(signed)
+	if p.signer != nil {
+		p.foot.Signature = p.signer.SignPeople([]byte(b.String()))
+	}
+	_, signature := p.foot.lines()
+	b.WriteString(signature + "\n")
 }
 
 // MergePeople merges two changes of one file by public key and by exposure. What
@@ -493,9 +608,11 @@ func MergePeople(base, ours, theirs *People) *People {
 	if base == nil {
 		base = newPeople()
 	}
+
 	m := newPeople()
 	m.header = mergeLines(base.header, ours.header, theirs.header)
 	m.footer = mergeLines(base.footer, ours.footer, theirs.footer)
+	m.foot = mergeFeet(ours.foot, theirs.foot)
 	for text := range union(ours.entries, theirs.entries) {
 		b, o, t := base.entries[text], ours.entries[text], theirs.entries[text]
 		switch {
@@ -513,11 +630,13 @@ func MergePeople(base, ours, theirs *People) *People {
 			m.entries[text] = &one
 		}
 	}
+
 	for e := range union(ours.exposed, theirs.exposed) {
 		if ours.exposed[e] && theirs.exposed[e] || !base.exposed[e] {
 			m.exposed[e] = true
 		}
 	}
+
 	return m
 }
 

@@ -21,6 +21,8 @@ import (
 	"filippo.io/age"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 func ageIdentity(t testing.TB) *age.X25519Identity {
@@ -80,20 +82,6 @@ func mustPeople(t testing.TB, text string) *People {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// needProgram finds a program that a test compares with.
-func needProgram(t testing.TB, name, debian string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		message := fmt.Sprintf("no %s (Debian: %s)", name, debian)
-		if os.Getenv("CI") == "true" {
-			t.Fatal(message)
-		}
-		t.Skip(message)
-	}
-	return path
 }
 
 func TestParsePeople(t *testing.T) {
@@ -182,7 +170,7 @@ func TestParsePeopleErrors(t *testing.T) {
 		{"half of the markers", a + "\n=======\n", 2, ErrPeopleMarkers},
 		{"diff3 markers", a + "\n||||||| base\n", 2, ErrPeopleMarkers},
 		{"not UTF-8", a + "\n# \xff\n", 0, errPeopleText},
-		{"UTF-16", "\xff\xfea\x00g\x00e\x00", 0, errPeopleText},
+		{"half of UTF-16", "\xff\xfea\x00g\x00e", 0, errPeopleText},
 		{"zero bytes", a + "\n\x00\n", 2, errPeopleControl},
 		{"an escape sequence", "# \x1b[2Jhunter2\n" + a, 1, errPeopleControl},
 		{"a carriage return", "# a\rb\n", 1, errPeopleControl},
@@ -223,13 +211,13 @@ func TestReadPeople(t *testing.T) {
 	}
 	for about, make := range map[string]func(){
 		"a folder":      func() { os.Mkdir(f.Path(RecipientsFile), 0o700) },
-		"a broken link": func() { link(t, "nowhere", f.Path(RecipientsFile)) },
+		"a broken link": func() { needs.Link(t, "nowhere", f.Path(RecipientsFile)) },
 		"large":         func() { write(t, f.Path(RecipientsFile), bytes.Repeat([]byte("#\n"), maxPeopleFile)) },
 	} {
 		os.Remove(f.Path(RecipientsFile))
 		make()
 		_, ok, err := f.ReadPeople()
-		var file *FileError
+		var file *safefile.Error
 		if ok || !errors.As(err, &file) {
 			t.Errorf("%s: %v", about, err)
 		}
@@ -451,7 +439,7 @@ func TestMergePeopleAnyEdits(t *testing.T) {
 
 // The age program reads what we write, whatever is in it.
 func TestAgeReadsPeople(t *testing.T) {
-	program := needProgram(t, "age", "age")
+	program := needs.Program(t, "age")
 	identity := ageIdentity(t)
 	p := mustPeople(t, "# The team\n#\n# 日本\n\n# about Ann\n# Ann\n"+identity.Recipient().String()+"\n# that is all")
 	p.Add("", recipient(t, ed25519Key(t)+" sue@host"))
@@ -493,6 +481,10 @@ func FuzzPeople(f *testing.F) {
 		f.Add([]byte(seed), "Ann", "SECRET")
 	}
 	f.Add([]byte(a+"\n"+b), "seen by x: Y", ": \"")
+	signed := mustPeople(f, "# Ann\n"+a)
+	signed.Sign(newKey(f, crypto.Fernet))
+	f.Add(signed.Encode(), "muxi-secrets key", "A")
+	f.Add(append(signed.Encode(), "\n# B\n"+b...), "", "A")
 	key := recipient(f, ageKey(f))
 	f.Fuzz(func(t *testing.T, content []byte, name, secret string) {
 		p, err := ParsePeople(content)
@@ -518,7 +510,7 @@ func FuzzPeople(f *testing.F) {
 			}
 			for line := range strings.Lines(string(written)) {
 				// All that the age program may meet.
-				if line != "\n" && line[0] != '#' {
+				if line != "\n" && line[0] != '#' && p.text == nil {
 					if r, err := crypto.ParseRecipient(line); err != nil || r.String()+"\n" != line {
 						t.Fatalf("a line is neither comment nor key")
 					}
@@ -536,4 +528,57 @@ func FuzzPeople(f *testing.F) {
 			t.Fatal("who was added is not found")
 		}
 	})
+}
+
+// However many secrets there are, and however many people were removed, the list
+// can be read again: what does not fit is said in one line for each person.
+func TestExposuresFit(t *testing.T) {
+	names := func(n int) []string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = fmt.Sprintf("SOME_LONG_NAME_OF_A_SECRET_%05d", i)
+		}
+		return all
+	}
+	for about, test := range map[string]struct{ people, secrets, all int }{
+		"a team":          {10, 200, 0},
+		"many secrets":    {1, 50_000, 1},
+		"many of both":    {3, 50_000, 3},
+		"a hundred gone":  {100, 400, -1},
+		"thousands gone":  {4000, 50, -1},
+		"one of them all": {4000, 1, 0},
+	} {
+		p := newPeople()
+		for i := range test.people {
+			p.Expose(fmt.Sprintf("Person %d", i), names(test.secrets))
+		}
+		again, err := ParsePeople(p.Encode())
+		if err != nil {
+			t.Errorf("%s: %v", about, err)
+			continue
+		}
+		all, people := 0, map[string]bool{}
+		for _, e := range again.Exposed() {
+			people[e.Person] = true
+			if e.IsAll() {
+				all++
+				if want := fmt.Sprintf("all %d", test.secrets); e.Secret != want {
+					t.Errorf("%s: %q, want %q", about, e.Secret, want)
+				}
+			}
+		}
+		if len(people) != test.people || test.all >= 0 && all != test.all || test.all < 0 && (all == 0 || all == test.people) {
+			t.Errorf("%s: %d people, %d of whom have seen all", about, len(people), all)
+		}
+		if all == test.people && again.Settle(names(1)[0]) {
+			t.Errorf("%s: one new value, and nobody has seen any", about)
+		}
+	}
+	// A secret by that name is none of it to a reader of the line.
+	p := newPeople()
+	p.Expose("Bob", []string{"all of them", "all"})
+	again, err := ParsePeople(p.Encode())
+	if got := again.Exposed(); err != nil || len(got) != 2 || got[0].IsAll() || got[1].IsAll() {
+		t.Errorf("%v, %v", got, err)
+	}
 }

@@ -33,3 +33,16 @@ func FuzzIsPlaceholder(f *testing.F) {
 		}
 	})
 }
+
+func TestIsSample(t *testing.T) {
+	for key, want := range map[string]bool{
+		"sk-abcdefghijklmnopqrstuvwxyz": true, "ghp_1234567890abcdef": true, "sk-your-key-goes": true, "AKIA" + "IOSFODNN7EXAMPLE": true,
+		"sk-aaaaaaaaaaaa": true, "hf_yourTokenHere": true, "re_00000000": true, "sk-dummy-1": true, "pcsk_ABCDEFGH": true,
+		"ghp_" + "abcdEFGHijklMNOPqrstUVWXyz0123456789": false, "sk-1234567890abcdef1234567890abcdef": true,
+		"sk-a8Kd02mXq9": false, "sk-abcd1234efgh": false, "sk-adummyb": false,
+	} {
+		if got := IsSample(key); got != want {
+			t.Errorf("%s: %v, want %v", key, got, want)
+		}
+	}
+}

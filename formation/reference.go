@@ -6,6 +6,8 @@ import (
 	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 )
 
 // Reference is one place in a formation's files that stands for a secret.
@@ -17,12 +19,18 @@ type Reference struct {
 	Column   int    // 1-based, in characters
 	Optional bool   // ${{ secrets.X || '' }}: may have no value
 	User     bool   // ${{ user.credentials.x }}
-	// Live says that the runtime replaces it: spelled in capitals, no ||.
-	Live bool
+	// Unreplaced is why the runtime leaves it as the text it is, whatever is stored;
+	// "" where it does not, and for an optional one.
+	Unreplaced string
+	// Soft says that the runtime only warns where there is no value.
+	Soft bool
 	// start and end are the byte offsets of Spelled in the file; 0, 0 where
 	// the YAML spells it with escapes, so that no bytes can be swapped.
 	start, end int
 }
+
+// Live reports whether the runtime replaces it.
+func (r *Reference) Live() bool { return r.Unreplaced == "" && !r.Optional }
 
 // Malformed is text that was meant as a reference and that nobody replaces.
 type Malformed struct {
@@ -38,6 +46,12 @@ type References struct {
 	// Broken is why the file could not be parsed as YAML; its references were
 	// then looked for line by line.
 	Broken error
+	// Filtered is what a filter of git's made of the file, so that nothing is known of
+	// what it refers to; "" where the file itself was read.
+	Filtered string
+
+	id       string    // what an agent's file calls it
+	manifest *manifest // of the formation's own file
 }
 
 // userCredentials is the prefix of the secrets that ${{ user.credentials.x }}
@@ -68,10 +82,11 @@ func kindOf(path string) fileKind {
 	base := folders[len(folders)-1]
 	folders = folders[:len(folders)-1]
 	for _, folder := range folders {
-		if skipFolder(folder) {
+		if SkipFolder(folder) {
 			return noReferences
 		}
 	}
+
 	if IsYAMLName(base) {
 		return yamlFile
 	}
@@ -79,6 +94,10 @@ func kindOf(path string) fileKind {
 		return noReferences
 	}
 	switch folders[0] {
+	case "agents", "mcp", "mcps", "a2a", "groups":
+		if strings.HasSuffix(base, ".json") {
+			return yamlFile // the same to the parser
+		}
 	case "sops", "triggers":
 		if strings.HasSuffix(base, ".md") {
 			return textFile
@@ -109,19 +128,37 @@ func MayRefer(path string) bool { return kindOf(path) != noReferences }
 // can be judged as well as the one on disk.
 func ReferencesIn(path string, content []byte) References {
 	var found References
-	switch kindOf(path) {
-	case yamlFile:
-		found = referencesInYAML(content)
-	case textFile:
-		if !IsBinary(content) {
-			found = referencesInText(content)
+	kind := kindOf(path)
+	if kind != noReferences && !strings.HasPrefix(path, "knowledge/") { // there anything may lie, and hardly a reference
+		if found.Filtered = crypto.FilteredBy(content); found.Filtered != "" {
+			return found
 		}
 	}
+
+	switch kind {
+	case yamlFile:
+		found = referencesInYAML(path, content)
+	case textFile:
+		if !IsBinary(content) {
+			found = referencesInText(path, content)
+		}
+	}
+	if IsFormationFile(path) {
+		found.manifest = manifestOf(path, content)
+	}
+
+	warned := soft(path)
 	for i := range found.References {
-		found.References[i].Path = path
+		r := &found.References[i]
+		r.Path = path
+		// A value would not change what is left as text.
+		r.Soft = warned || r.User && r.Unreplaced != ""
 	}
 	for i := range found.Malformed {
 		found.Malformed[i].Path = path
+		if strings.HasPrefix(path, "skills/") && strings.HasSuffix(path, "/SKILL.md") {
+			found.Malformed[i].Reason += "; the MUXI runtime then leaves every other reference of this file as it is, too"
+		}
 	}
 	return found
 }
@@ -131,39 +168,49 @@ func IsBinary(content []byte) bool {
 	return bytes.IndexByte(content[:min(len(content), 8000)], 0) >= 0
 }
 
-func referencesInText(content []byte) References {
+func referencesInText(path string, content []byte) References {
 	var found References
 	text := string(content)
 	where := newPositions(text)
-	for _, e := range expressions(text) {
-		line, column := where.of(e.start)
-		if e.malformed != "" {
-			found.Malformed = append(found.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
-			continue
+	from, to := webhookOf(path, text)
+	for _, e := range looseExpressions(text) {
+		z := live
+		if e.start >= from && e.start < to {
+			z = normalised
 		}
-		for _, t := range e.terms {
-			found.add(newReference(text, e, t, line, column))
-		}
+		found.fromText(text, e, z, where)
 	}
 	return found
 }
 
-func newReference(text string, e expression, t term, line, column int) Reference {
-	spelled := text[t.start:t.end]
-	return Reference{
-		Name: secretName(spelled, t.user), Spelled: spelled, Line: line, Column: column,
-		Optional: e.optional, User: t.user, Live: t.exact && !e.optional, start: t.start, end: t.end,
+// fromText takes one expression whose bytes are known.
+func (r *References) fromText(text string, e expression, z zone, where *positions) {
+	line, column := where.of(e.start)
+	if z == live || z == mcpAuth {
+		e = e.strictly()
+	}
+	if e.malformed != "" {
+		r.Malformed = append(r.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
+		return
+	}
+	for _, t := range e.terms {
+		spelled := text[t.start:t.end]
+		ref := Reference{Spelled: spelled, Line: line, Column: column, Optional: e.optional, User: t.user, start: t.start, end: t.end}
+		r.add(ref, z, t, false)
 	}
 }
 
-// add takes a reference; one whose name normalises to nothing is malformed.
-func (r *References) add(ref Reference) {
+// add takes a reference; one whose name normalises to nothing is malformed. first
+// says that its value begins with it.
+func (r *References) add(ref Reference, z zone, t term, first bool) {
+	ref.Name = secretName(ref.Spelled, ref.User)
 	if ref.Name == "" {
 		r.Malformed = append(r.Malformed, Malformed{Line: ref.Line, Column: ref.Column, Reason: "its name has no letter or digit"})
 		return
 	}
-	// The runtime looks _X up as it is spelled, and the vault has it as X.
-	ref.Live = ref.Live && (ref.User || ref.Name == ref.Spelled)
+	if !ref.Optional {
+		ref.Unreplaced = z.unreplaced(t, ref.Spelled, ref.Name, first)
+	}
 	r.References = append(r.References, ref)
 }
 
@@ -172,12 +219,13 @@ func (r *References) add(ref Reference) {
 // inside of something else, only a YAML parser can tell; so each name is
 // swapped for a mark of its own, the file is parsed once, and the marks that
 // come back inside values are the references, with their exact bytes known.
-func referencesInYAML(content []byte) References {
+func referencesInYAML(path string, content []byte) References {
 	if !bytes.Contains(content, []byte("${{")) && !mayHideExpression(content) {
 		return References{}
 	}
+
 	text := string(content)
-	raw := expressions(text)
+	raw := looseExpressions(text)
 	m := marking{text: text, prefix: unusedMark(text), where: newPositions(text)}
 	var marked strings.Builder
 	at := 0
@@ -189,21 +237,31 @@ func referencesInYAML(content []byte) References {
 			m.candidates = append(m.candidates, candidate{e: e, t: t})
 		}
 	}
+
 	marked.WriteString(text[at:])
 
 	var found References
 	err := scalars([]byte(marked.String()), func(s scalar) {
+		if len(s.path) == 1 && s.path[0] == "id" && found.id == "" {
+			found.id = s.value
+		}
 		if !strings.Contains(s.value, "${{") {
 			return
 		}
-		for _, e := range expressions(s.value) {
-			found.fromValue(s, e, &m)
+		if s.key {
+			s.path = nil
+		}
+		z := zoneOf(path, s.path)
+		for _, e := range looseExpressions(s.value) {
+			found.fromValue(s, e, z, &m)
 		}
 	})
+
 	if err != nil {
-		found = referencesByLine(text, raw, m.where)
+		found = referencesByLine(path, text, raw, m.where)
 		found.Broken = err
 	}
+
 	sort.SliceStable(found.References, func(i, j int) bool {
 		a, b := found.References[i], found.References[j]
 		if a.Line != b.Line {
@@ -211,6 +269,7 @@ func referencesInYAML(content []byte) References {
 		}
 		return a.Column < b.Column
 	})
+
 	return found
 }
 
@@ -231,8 +290,16 @@ type candidate struct {
 }
 
 // fromValue takes one expression e out of the parsed scalar s.
-func (r *References) fromValue(s scalar, e expression, m *marking) {
+func (r *References) fromValue(s scalar, e expression, z zone, m *marking) {
 	line, column := s.line, s.column
+	if z == live || z == mcpAuth {
+		if c := m.loose(s.value, e); c != nil {
+			line, column = m.where.of(c.e.start)
+			r.Malformed = append(r.Malformed, Malformed{Line: line, Column: column, Reason: oddName})
+			return
+		}
+		e = e.strictly()
+	}
 	if e.malformed != "" {
 		// Only its text can tell where it stands in the file: not above its
 		// scalar, and behind the one before it.
@@ -244,29 +311,43 @@ func (r *References) fromValue(s scalar, e expression, m *marking) {
 			line, column = m.where.of(from + at)
 			m.searched = from + at + e.end - e.start
 		}
+
 		r.Malformed = append(r.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
 		return
 	}
+
 	for _, t := range e.terms {
 		spelled := s.value[t.start:t.end]
-		ref := Reference{Spelled: spelled, Line: line, Column: column, Optional: e.optional, User: t.user, Live: t.exact && !e.optional}
+		ref := Reference{Spelled: spelled, Line: line, Column: column, Optional: e.optional, User: t.user}
+
 		// A mark that comes back twice was spelled with escapes by somebody: no
 		// bytes may be claimed twice.
 		if i, ok := markIndex(spelled, m.prefix, len(m.candidates)); ok && !m.candidates[i].taken {
 			m.candidates[i].taken = true
 			c := m.candidates[i]
+			t = c.t
 			ref.start, ref.end = c.t.start, c.t.end
 			ref.Spelled = m.text[ref.start:ref.end]
 			ref.Line, ref.Column = m.where.of(c.e.start)
-			ref.Live = c.t.exact && !e.optional
 		}
-		ref.Name = secretName(ref.Spelled, ref.User)
+
 		if s.key {
 			r.Malformed = append(r.Malformed, Malformed{Line: ref.Line, Column: ref.Column, Reason: "it stands in a key, where the runtime replaces nothing"})
 			continue
 		}
-		r.add(ref)
+		r.add(ref, z, t, e.start == 0)
 	}
+}
+
+// loose is the candidate in a value's expression whose name has a - or a . in it;
+// nil where there is none.
+func (m *marking) loose(value string, e expression) *candidate {
+	for _, t := range e.terms {
+		if i, ok := markIndex(value[t.start:t.end], m.prefix, len(m.candidates)); ok && m.candidates[i].t.loose {
+			return &m.candidates[i]
+		}
+	}
+	return nil
 }
 
 // mayHideExpression reports whether a double-quoted string might spell ${{
@@ -315,19 +396,18 @@ func markIndex(spelled, prefix string, n int) (int, bool) {
 // referencesByLine is the look that a file which is no YAML still gets: every
 // expression that no # hides. Seeing too many keeps a secret that is in use
 // from being deleted.
-func referencesByLine(text string, raw []expression, where *positions) References {
+func referencesByLine(path, text string, raw []expression, where *positions) References {
 	var found References
+	z := unknown
+	if zoneOf(path, nil) == normalised {
+		z = normalised
+	} else if folder, _, below := strings.Cut(path, "/"); below && folder != "mcp" && folder != "mcps" && folder != "agents" {
+		z = live
+	}
 	for _, e := range raw {
 		begin := strings.LastIndexByte(text[:e.start], '\n') + 1
-		if inComment(text[begin:e.start]) {
-			continue
-		}
-		line, column := where.of(e.start)
-		if e.malformed != "" {
-			found.Malformed = append(found.Malformed, Malformed{Line: line, Column: column, Reason: e.malformed})
-		}
-		for _, t := range e.terms {
-			found.add(newReference(text, e, t, line, column))
+		if !inComment(text[begin:e.start]) {
+			found.fromText(text, e, z, where)
 		}
 	}
 	return found

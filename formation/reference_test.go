@@ -25,7 +25,7 @@ func describe(refs []Reference) string {
 		if r.User {
 			text += "u"
 		}
-		if !r.Live && !r.Optional {
+		if r.Unreplaced != "" {
 			text += "~"
 		}
 		list = append(list, text)
@@ -55,11 +55,12 @@ func TestReferencesInYAML(t *testing.T) {
 		{about: "partial", yaml: `h: "Bearer ${{ secrets.A }}!"`, want: "A@1:12"},
 		{about: "two in one value", yaml: `u: "${{ secrets.A }}:${{ secrets.B }}"`, want: "A@1:5 B@1:22"},
 		{about: "twice the same", yaml: "a: ${{ secrets.A }}\nb: ${{ secrets.A }}\n", want: "A@1:4 A@2:4"},
+		{about: "a dozen", yaml: `l: ["${{ secrets.N0 }}", "${{ secrets.N1 }}", "${{ secrets.N2 }}", "${{ secrets.N3 }}", "${{ secrets.N4 }}", "${{ secrets.N5 }}", "${{ secrets.N6 }}", "${{ secrets.N7 }}", "${{ secrets.N8 }}", "${{ secrets.N9 }}", "${{ secrets.N10 }}", "${{ secrets.N11 }}"]`, want: "N0@1:6 N1@1:27 N2@1:48 N3@1:69 N4@1:90 N5@1:111 N6@1:132 N7@1:153 N8@1:174 N9@1:195 N10@1:216 N11@1:238"},
 		{about: "list", yaml: "l:\n  - ${{ secrets.A }}\n  - x: ${{ secrets.B }}\n", want: "A@2:5 B@3:8"},
 		{about: "flow map and list", yaml: `m: {a: "${{ secrets.A }}", l: ['${{ secrets.B }}']}`, want: "A@1:9 B@1:33"},
 		{about: "top-level string", yaml: `"${{ secrets.A }}"`, want: "A@1:2"},
 		{about: "tagged", yaml: `k: !!str "${{ secrets.A }}"`, want: "A@1:11"},
-		{about: "user credentials", yaml: `k: "${{ user.credentials.git-hub }}"`, want: "USER_CREDENTIALS_GIT_HUB@1:5u"},
+		{about: "user credentials", yaml: `k: "${{ user.credentials.git-hub }}"`, want: "USER_CREDENTIALS_GIT_HUB@1:5u~"},
 		{about: "user credentials by their secret's name", yaml: `k: "${{ secrets.USER_CREDENTIALS_X }}"`, want: "USER_CREDENTIALS_X@1:5"},
 		{about: "lower case", yaml: `k: "${{ secrets.openai_api_key }}"`, want: "OPENAI_API_KEY@1:5~"},
 		{about: "scope in capitals", yaml: `k: "${{ SECRETS.A }}"`, want: "A@1:5~"},
@@ -140,10 +141,53 @@ func TestReferencesInYAML(t *testing.T) {
 	}
 }
 
+// The runtime has more than one pattern: where a reference stands decides.
+func TestReferencesByPlace(t *testing.T) {
+	const hook = "${{ secrets.slack-webhook-url }} ${{ secrets.Other.Url }}"
+	for _, test := range [...]struct{ about, path, text, want, malformed string }{
+		{"transformer", "transformers/a.yaml", "endpoint:\n  url: \"" + hook + "\"\n", "SLACK_WEBHOOK_URL@2:9 OTHER_URL@2:42", ""},
+		{"transformer, other spellings", "transformers/a.yml", "a: ${{ secrets._X_ }}\nb: ${{ SECRETS.x }}\n", "X@1:4 X@2:4~", ""},
+		{"transformer that is no YAML", "transformers/a.yaml", "a: [\nb: " + hook + "\n", "SLACK_WEBHOOK_URL@2:4 OTHER_URL@2:37", ""},
+		{"a key in a transformer", "transformers/a.yaml", "\"${{ secrets.a-b }}\": 1\n", "", "1:2"},
+		{"a comment in a transformer", "transformers/a.yaml", "a: 1 # ${{ secrets.a-b }}\n", "", ""},
+		{"agent", "agents/a.yaml", "url: " + hook + "\n", "", "1:6 1:39"},
+		{"agent, behind another", "agents/a.yaml", "a: ${{ secrets.A }}\nurl: " + hook + "\nb: ${{ secrets.B }}\n", "A@1:4 B@3:4", "2:6 2:39"},
+		{"channel", "formation.afs", "proactive:\n  channels:\n    slack: {url: \"${{ secrets.a-b }}\", other: \"${{ secrets.a-b }}\"}\n", "A_B@3:19", "3:48"},
+		{"channels in a list", "formation.afs", "proactive:\n  channels:\n    - {name: x, url: \"${{ secrets.a-b }}\"}\n", "A_B@3:23", ""},
+		{"channel of no formation", "agents/a.afs", "proactive: {channels: {slack: {url: \"${{ secrets.a-b }}\"}}}\n", "", "1:38"},
+		{"formation that is no YAML", "formation.afs", "a: [\nproactive: ${{ secrets.a-b }}\n", "A_B@2:12", ""},
+
+		{"trigger", "triggers/a.md", "---\nname: x\nwebhook: ${{ secrets.a-b }}\nother: ${{ secrets.c-d }}\n---\n${{ secrets.e-f }}\n", "A_B@3:10", "4:8 6:1"},
+		{"trigger, a map", "triggers/a.md", "---\nwebhook:\n  # ours\n\n  url: ${{ secrets.a-b }}\nx: ${{ secrets.c }}\n---\n", "A_B@5:8 C@6:4~", ""},
+		{"trigger, CRLF and BOM", "triggers/a.md", "\ufeff---\r\nwebhook: ${{ secrets.a-b }}\r\n---\r\n", "A_B@2:10", ""},
+		{"trigger without front matter", "triggers/a.md", "webhook: ${{ secrets.a-b }}\n", "", "1:10"},
+		{"trigger, front matter left open", "triggers/a.md", "---\nwebhook: ${{ secrets.a-b }}\n", "", "2:10"},
+		{"SOP", "sops/a.md", "---\nwebhook: ${{ secrets.a-b }}\n---\n", "", "2:10"},
+
+		{"user credentials of a server", "mcp/a.afs", "auth: {token: \"${{ user.credentials.github }}\"}\n", "USER_CREDENTIALS_GITHUB@1:16u", ""},
+		{"deeper", "mcps/a.afs", "auth:\n  headers: {X: \"${{ user.credentials.github }} more\"}\n", "USER_CREDENTIALS_GITHUB@2:17u", ""},
+		{"not at the beginning", "mcp/a.afs", "auth: {token: \"Bearer ${{ user.credentials.github }}\"}\n", "USER_CREDENTIALS_GITHUB@1:23u~", ""},
+		{"with a -", "mcp/a.afs", "auth: {token: \"${{ user.credentials.brave-search }}\"}\n", "USER_CREDENTIALS_BRAVE_SEARCH@1:16u~", ""},
+		{"outside of auth", "mcp/a.afs", "env: {X: \"${{ user.credentials.github }}\"}\n", "USER_CREDENTIALS_GITHUB@1:11u~", ""},
+		{"in a formation", "formation.afs", "mcp:\n  servers:\n    - auth: {token: \"${{ user.credentials.github }}\"}\n", "USER_CREDENTIALS_GITHUB@3:22u", ""},
+		{"in an agent", "agents/a.afs", "mcp_servers:\n  - auth: {token: \"${{ user.credentials.github }}\"}\n", "USER_CREDENTIALS_GITHUB@2:20u", ""},
+		{"of something else", "formation.afs", "a2a: {auth: {token: \"${{ user.credentials.github }}\"}}\n", "USER_CREDENTIALS_GITHUB@1:22u~", ""},
+		{"JSON", "mcp/a.json", "{\"auth\": {\"token\": \"${{ user.credentials.github }}\", \"x\": \"a\\/b ${{ secrets.A }}\"}}", "USER_CREDENTIALS_GITHUB@1:21u A@1:65", ""},
+	} {
+		found := ReferencesIn(test.path, []byte(test.text))
+		if got := describe(found.References); got != test.want {
+			t.Errorf("%s: references %q, want %q", test.about, got, test.want)
+		}
+		if got := describeMalformed(found.Malformed); got != test.malformed {
+			t.Errorf("%s: malformed %q, want %q", test.about, got, test.malformed)
+		}
+	}
+}
+
 func TestReferencesInText(t *testing.T) {
 	text := "# Title ${{ secrets.A }}\n\n> é ${{ secrets.b }}\n\n    - ${{ user.credentials.c }}\n${{ secret.X }}\n" +
 		"Write `${{ secrets.NAME` like ${{ secrets.D || '' }}.\n"
-	want := "A@1:9 B@3:5~ USER_CREDENTIALS_C@5:7u D@7:31?"
+	want := "A@1:9 B@3:5~ USER_CREDENTIALS_C@5:7u~ D@7:31?"
 	for _, path := range [...]string{"sops/a.md", "triggers/a.md", "skills/s/SKILL.md", "skills/s/run.py", "knowledge/a.txt"} {
 		found := ReferencesIn(path, []byte(text))
 		if got := describe(found.References); got != want {
@@ -167,7 +211,7 @@ func TestMayRefer(t *testing.T) {
 		"sops/a.md": true, "sops/deep/a.md": true, "triggers/a.md": true, "skills/a/SKILL.md": true, "skills/a/x.sh": true,
 		"knowledge/a.txt": true, "knowledge/deep/b": true,
 
-		"README.md": false, "secrets": false, "secrets.enc": false, ".key": false, "agents/a.md": false,
+		"README.md": false, "secrets": false, "secrets.enc": false, ".key": false, "agents/a.md": false, "agents/a.json": true, "mcp/a.json": true, "other/a.json": false, "package.json": false,
 		"sops/a.txt": false, "docs/sops/a.md": false, "formation.afs.bak": false, "agents/a.AFS": false,
 		".github/workflows/ci.yml": false, ".github/x.afs": false, "skills/node_modules/x/a.yaml": false,
 		".git/config.yaml": false, "venv/a.yaml": false,
@@ -288,7 +332,7 @@ func FuzzReferencesInYAML(f *testing.F) {
 		if len(content) > 900 {
 			return // where a mark's length decides whether a key has 1,024 characters at most
 		}
-		found := referencesInYAML(content)
+		found := referencesInYAML("agents/x.afs", content)
 		for _, r := range found.References {
 			if r.Line < 1 || r.Column < 1 || r.Name == "" || r.end != 0 && string(content[r.start:r.end]) != r.Spelled {
 				t.Fatalf("a reference at %d:%d, bytes %d to %d", r.Line, r.Column, r.start, r.end)
@@ -308,7 +352,7 @@ func FuzzReferencesInYAML(f *testing.F) {
 		all := map[string]bool{}
 		for _, r := range found.References {
 			all[r.Name] = true
-			if r.Live && !r.User {
+			if r.Live() && !r.User {
 				live = append(live, r.Name)
 			}
 		}

@@ -32,7 +32,10 @@ func TestRender(t *testing.T) {
 		{about: "several lines", path: "x.afs", before: "a: '${{ secrets.LINES }}'\n", after: "a: \"one\\ntwo\\n\"\n"},
 		{about: "awkward", path: "x.afs", before: "a: ${{ secrets.QUOTES }}\n", after: "a: \"\\\"'\\\\ #: {\"\n"},
 		{about: "empty", path: "x.afs", before: "a: ${{ secrets.EMPTY }}\n", after: "a: \"\"\n"},
-		{about: "user", path: "x.afs", before: "a: ${{ user.credentials.git-hub }}\n", after: "a: \"vg\"\n"},
+		{about: "user", path: "mcp/x.afs", before: "auth: {token: \"${{ user.credentials.git_hub }} dropped\"}\n", after: "auth: {token: \"vg\"}\n"},
+		{about: "user, outside of auth", path: "x.afs", before: "a: ${{ user.credentials.git_hub }}\n", after: "a: ${{ user.credentials.git_hub }}\n", verbatim: "git_hub"},
+		{about: "transformer", path: "transformers/x.yaml", before: "a: ${{ secrets.a }} ${{ secrets._a- }}\n", after: "a: \"va va\"\n"},
+		{about: "trigger", path: "triggers/x.md", before: "---\nwebhook: ${{ secrets.a }}\nx: ${{ secrets.a }}\n---\n${{ secrets.A }}", after: "---\nwebhook: va\nx: ${{ secrets.a }}\n---\nva", verbatim: "a"},
 		{about: "keys stay", path: "x.afs", before: "\"${{ secrets.A }}\": 1\n", after: "\"${{ secrets.A }}\": 1\n"},
 		{about: "anchor", path: "x.afs", before: "a: &x ${{ secrets.A }}\nb: *x\n", after: "a: &x \"va\"\nb: *x\n"},
 		{about: "documents", path: "x.afs", before: "a: ${{ secrets.A }}\n---\nb: ${{ secrets.A }}\n", after: "a: \"va\"\n---\nb: \"va\"\n"},
@@ -159,7 +162,7 @@ func checkRender(t *testing.T, content []byte, value string) {
 	}
 	filler := &filler{value: find, seen: map[string]bool{}}
 	for i := range want {
-		want[i] = substitute(want[i], filler.fill)
+		want[i] = substitute(want[i], func(text string) string { return filler.fill(text, live) })
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("from %q: what was rendered decodes to something else", content)
@@ -190,4 +193,13 @@ func FuzzRender(f *testing.F) {
 			checkRender(t, content, value)
 		}
 	})
+}
+
+// TestRenderNoDocument: a file of comments alone is no broken one.
+func TestRenderNoDocument(t *testing.T) {
+	for _, text := range []string{"", "# a comment\n", "\n"} {
+		if out, _, err := Render("a.afs", []byte(text), nil); err != nil || len(out) != 0 {
+			t.Errorf("%q: %q, %v", text, out, err)
+		}
+	}
 }

@@ -1,35 +1,74 @@
 package formation
 
 import (
-	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/wildmatch"
 )
 
 // SettingsFile holds a team's settings, at the top of a repository. It comes
 // with whatever is cloned, so nothing in it may ever name a command to run.
 const SettingsFile = ".muxi-secrets.yaml"
 
+// MaxSettings bounds a SettingsFile, in bytes.
+const MaxSettings = 1 << 20
+
 // Settings are what a SettingsFile says. The zero value is what an absent one
 // says.
 type Settings struct {
-	Allow  []Allow
-	MaxAge time.Duration // 0: values do not become due
+	Allow   []Allow
+	Formats []TokenFormat
+	MaxAge  time.Duration // 0: values do not become due
 }
 
-// Allow silences findings: those in paths that match Path, of the rule Rule;
-// where both are set, both must match.
+// Allow silences findings: those in files that Path excludes, of the rule Rule,
+// with this Fingerprint; what is set must all match. Path is a line of a
+// .gitignore at the top of the repository (gitignore(5)).
 type Allow struct {
-	Path string `yaml:"path"`
-	Rule string `yaml:"rule"`
+	Path        string `yaml:"path"`
+	Rule        string `yaml:"rule"`
+	Fingerprint string `yaml:"fingerprint"` // 32 hex digits
+
+	pattern *wildmatch.Pattern // of Path; nil for none
+}
+
+// TokenFormat is how a team's own tokens look: what they begin with, and how many
+// characters (letters, digits, _ and -) follow it at least.
+type TokenFormat struct {
+	Prefix string `yaml:"prefix"`
+	Min    int    `yaml:"min"`
+}
+
+// What a TokenFormat must have: below that, words of everyday text would be
+// taken for tokens.
+const (
+	minTokenPrefix = 3
+	minTokenBody   = 8
+	maxToken       = 4096
+)
+
+// check says what is wrong with a format; "" for nothing.
+func (f TokenFormat) check() string {
+	for i := 0; i < len(f.Prefix); i++ {
+		if c := f.Prefix[i]; c <= ' ' || c > '~' {
+			return "'prefix' may have letters, digits and signs of ASCII"
+		}
+	}
+	switch {
+	case len(f.Prefix) < minTokenPrefix || len(f.Prefix) > maxToken:
+		return fmt.Sprintf("'prefix' needs %d characters at least", minTokenPrefix)
+	case f.Min < minTokenBody || f.Min > maxToken:
+		return fmt.Sprintf("'min', the number of characters behind the prefix, is between %d and %d", minTokenBody, maxToken)
+	}
+	return ""
 }
 
 // SettingsError says what is wrong in a SettingsFile.
@@ -41,32 +80,40 @@ func (e *SettingsError) Error() string { return e.Reason }
 // misspelt one would silence nothing, and nobody would notice.
 func ParseSettings(content []byte, knownRule func(string) bool) (*Settings, error) {
 	var raw struct {
-		Allow  []Allow `yaml:"allow"`
-		MaxAge string  `yaml:"maxAge"`
+		Allow   []Allow       `yaml:"allow"`
+		Formats []TokenFormat `yaml:"formats"`
+		MaxAge  string        `yaml:"maxAge"`
 	}
-	if len(content) > maxYAML {
+
+	if len(content) > MaxSettings {
 		return nil, &SettingsError{"it is too long"}
 	}
 	if name := commandSetting(content); name != "" {
-		return nil, &SettingsError{fmt.Sprintf("'%s' names a command, and a file that comes with a clone can never do that; it belongs in git config", name)}
+		return nil, &SettingsError{fmt.Sprintf("the %s names a command, and a file that comes with a clone can never do that; it belongs in git config", named("setting", name))}
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
+
+	err := decodeYAML(content, func(decoder *yaml.Decoder) error {
+		decoder.KnownFields(true)
+		return decoder.Decode(&raw)
+	})
+
+	if err != nil {
 		return nil, &SettingsError{settingsReason(err)}
 	}
-	s := &Settings{Allow: raw.Allow}
-	for i, allow := range s.Allow {
-		if allow.Path == "" && allow.Rule == "" {
-			return nil, &SettingsError{fmt.Sprintf("entry %d of 'allow' has neither 'path' nor 'rule'", i+1)}
-		}
-		if allow.Rule != "" && !knownRule(allow.Rule) {
-			return nil, &SettingsError{fmt.Sprintf("entry %d of 'allow': there is no rule '%s'", i+1, allow.Rule)}
-		}
-		if _, err := matchGlob(allow.Path, "x"); err != nil {
-			return nil, &SettingsError{fmt.Sprintf("entry %d of 'allow': '%s' is no valid pattern", i+1, allow.Path)}
+
+	s := &Settings{Allow: raw.Allow, Formats: raw.Formats}
+	for i := range s.Allow {
+		if reason := s.Allow[i].prepare(knownRule); reason != "" {
+			return nil, &SettingsError{fmt.Sprintf("entry %d of 'allow'%s", i+1, reason)}
 		}
 	}
+
+	for i, format := range s.Formats {
+		if reason := format.check(); reason != "" {
+			return nil, &SettingsError{fmt.Sprintf("entry %d of 'formats': %s", i+1, reason)}
+		}
+	}
+
 	if raw.MaxAge != "" {
 		age, err := ParseAge(raw.MaxAge)
 		if err != nil {
@@ -74,25 +121,67 @@ func ParseSettings(content []byte, knownRule func(string) bool) (*Settings, erro
 		}
 		s.MaxAge = age
 	}
+
 	return s, nil
+}
+
+// prepare checks an entry and gets it ready to match; it returns what is wrong
+// with it, "" for nothing.
+func (a *Allow) prepare(knownRule func(string) bool) string {
+	switch {
+	case a.Path == "" && a.Rule == "" && a.Fingerprint == "":
+		return " has neither 'path' nor 'rule' nor 'fingerprint'"
+	case a.Rule != "" && !knownRule(a.Rule):
+		return ": there is no " + named("rule", a.Rule)
+	}
+
+	if a.Fingerprint != "" {
+		a.Fingerprint = strings.ToLower(a.Fingerprint)
+		if raw, err := hex.DecodeString(a.Fingerprint); err != nil || len(raw) != 16 {
+			return ": a fingerprint is the 32 hex digits that 'check --json' prints"
+		}
+	}
+
+	if a.Path == "" {
+		return ""
+	}
+	pattern, ok := wildmatch.Line(a.Path, "", false)
+	if !ok || !pattern.Possible() || strings.Contains(a.Path, "\n") {
+		return ": its 'path' is no pattern of .gitignore that matches anything"
+	}
+	a.pattern = &pattern
+	return ""
 }
 
 // settingsReason says what the YAML package found, without the names of our types.
 func settingsReason(err error) string {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text := err.Error()
 	if _, detail, ok := strings.Cut(text, "unmarshal errors:"); ok {
 		text = strings.TrimSpace(detail)
 	}
 	text, _, _ = strings.Cut(text, "\n")
 	text, _, _ = strings.Cut(text, " in type ")
 	text, _, _ = strings.Cut(text, " into ")
-	return strings.Replace(text, " field ", " there is no setting ", 1)
+	if at, field, ok := strings.Cut(text, " field "); ok {
+		return at + " there is no " + named("setting", strings.TrimSuffix(field, " not found"))
+	}
+	return text
+}
+
+// named is the kind of thing that a word should name, with the word where it is
+// one: anything else may be a value that went astray.
+func named(kind, word string) string {
+	letter := func(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' || r == '-' || r == '_' }
+	if word == "" || len(word) > 24 || strings.TrimFunc(word, letter) != "" {
+		return "such " + kind
+	}
+	return kind + " '" + word + "'"
 }
 
 // commandSetting returns the first top-level key that would name a command.
 func commandSetting(content []byte) string {
 	var keys map[string]yaml.Node
-	if yaml.Unmarshal(content, &keys) != nil {
+	if DecodeYAML(content, &keys) != nil {
 		return ""
 	}
 	for key := range keys {
@@ -120,69 +209,24 @@ func ParseAge(text string) (time.Duration, error) {
 	return 0, errors.New("an age is a number of days or weeks, such as 90d or 12w")
 }
 
-// Allows reports whether a finding of this rule in this file (from the top of
-// the repository, with /) is silenced.
-func (s *Settings) Allows(rule, file string) bool {
+// Allows reports whether a finding of this rule and fingerprint in this file (from
+// the top of the repository, with /) is silenced. The entries are read like the lines of a
+// .gitignore: the last one that speaks of the file, or of a folder around it,
+// decides.
+func (s *Settings) Allows(rule, file, fingerprint string) bool {
 	if s == nil {
 		return false
 	}
-	for _, allow := range s.Allow {
-		if allow.Rule != "" && allow.Rule != rule {
-			continue
-		}
-		if allow.Path == "" {
-			return true
-		}
-		if ok, _ := matchGlob(allow.Path, file); ok {
-			return true
-		}
-	}
-	return false
-}
-
-// matchGlob matches a path against a pattern as .gitignore has it: without a /
-// inside it is matched against the file's name and every folder's; else against
-// the whole path, where ** stands for any number of folders. A pattern that
-// matches a folder matches all in it.
-func matchGlob(pattern, file string) (bool, error) {
-	pattern = strings.TrimSuffix(pattern, "/")
-	anywhere := !strings.Contains(pattern, "/")
-	parts := strings.Split(strings.TrimPrefix(pattern, "/"), "/")
-	if anywhere {
-		parts = []string{"**", pattern}
-	}
-	for _, part := range parts {
-		if _, err := path.Match(part, ""); err != nil {
-			return false, err
-		}
-	}
-	return matchParts(parts, strings.Split(file, "/")), nil
-}
-
-// matchParts reports whether pattern matches folders or a folder above.
-func matchParts(pattern, folders []string) bool {
-	// reach[i] says that the pattern so far matches the first i folders.
-	reach := make([]bool, len(folders)+1)
-	reach[0] = true
-	for _, part := range pattern {
-		next := make([]bool, len(folders)+1)
-		for i, ok := range reach {
-			if !ok {
-				continue
-			}
-			if part == "**" {
-				for j := i; j <= len(folders); j++ {
-					next[j] = true
-				}
-				break
-			}
-			if i < len(folders) {
-				if match, _ := path.Match(part, folders[i]); match {
-					next[i+1] = true
-				}
+	return wildmatch.Excluded(file, false, func(path string, isDir bool) bool {
+		for _, allow := range slices.Backward(s.Allow) {
+			switch {
+			case allow.Rule != "" && allow.Rule != rule, allow.Fingerprint != "" && allow.Fingerprint != fingerprint:
+			case allow.pattern == nil && !isDir:
+				return true
+			case allow.pattern != nil && allow.pattern.Match(path, isDir):
+				return !allow.pattern.Negated
 			}
 		}
-		reach = next
-	}
-	return slices.Contains(reach[1:], true)
+		return false
+	})
 }

@@ -15,7 +15,11 @@ func TestParseSettings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.Allow, []Allow{{"docs/**", ""}, {"", "key-file"}, {"*.md", "plaintext-key"}}) || s.MaxAge != 12*7*24*time.Hour {
+	var got []string
+	for _, allow := range s.Allow {
+		got = append(got, allow.Path+" "+allow.Rule)
+	}
+	if !slices.Equal(got, []string{"docs/** ", " key-file", "*.md plaintext-key"}) || s.MaxAge != 12*7*24*time.Hour {
 		t.Errorf("got %+v", s)
 	}
 	for _, empty := range [...]string{"", "# nothing\n", "---\n", "allow:\n", "allow: []\n"} {
@@ -28,22 +32,32 @@ func TestParseSettings(t *testing.T) {
 func TestParseSettingsErrors(t *testing.T) {
 	only := func(rule string) bool { return rule == "key-file" }
 	for text, want := range map[string]string{
-		"keyPullCommand: rm -rf /\n":              "keyPullCommand",
-		"x_command: y\n":                          "x_command",
-		"allow:\n  - rule: key-flie\n":            "key-flie",
-		"allow:\n  - {}\n":                        "entry 1",
-		"allow:\n  - path: a\n  - {}\n":           "entry 2",
-		"allow:\n  - path: '[a'\n":                "[a",
-		"allow:\n  - pth: a\n":                    "pth",
-		"allow:\n  - path: a\n    command: b\n":   "command",
-		"maxage: 1d\n":                            "maxage",
-		"maxAge: 1\n":                             "age",
-		"maxAge: -1d\n":                           "age",
-		"maxAge: soon\n":                          "age",
-		"allow: everything\n":                     "",
-		"[\n":                                     "",
-		"a: 1\na: 2\n":                            "",
-		"# long\n" + strings.Repeat("#", maxYAML): "long",
+		"keyPullCommand: rm -rf /\n":                           "keyPullCommand",
+		"x_command: y\n":                                       "x_command",
+		"allow:\n  - rule: key-flie\n":                         "key-flie",
+		"allow:\n  - {}\n":                                     "entry 1",
+		"allow:\n  - path: a\n  - {}\n":                        "entry 2",
+		"allow:\n  - path: '[a'\n":                             "its 'path'",
+		"allow:\n  - path: '#a'\n":                             "its 'path'",
+		"allow:\n  - path: 'a\\'\n":                            "its 'path'",
+		"allow:\n  - path: /\n":                                "its 'path'",
+		"allow:\n  - path: \"a\\nb\"\n":                        "its 'path'",
+		"allow:\n  - pth: a\n":                                 "pth",
+		"allow:\n  - path: a\n    command: b\n":                "command",
+		"allow:\n  - fingerprint: zz\n":                        "32 hex digits",
+		"allow:\n  - fingerprint: ''\n":                        "entry 1",
+		"formats:\n  - prefix: acme_\n":                        "min",
+		"formats:\n  - prefix: a\n    min: 32\n":               "prefix",
+		"formats:\n  - prefix: \"a c_\"\n    min: 32\n":        "prefix",
+		"formats:\n  - prefix: acme_\n    min: 9\n    re: x\n": "there is no setting 're'",
+		"maxage: 1d\n":                                         "maxage",
+		"maxAge: 1\n":                                          "age",
+		"maxAge: -1d\n":                                        "age",
+		"maxAge: soon\n":                                       "age",
+		"allow: everything\n":                                  "",
+		"[\n":                                                  "",
+		"a: 1\na: 2\n":                                         "",
+		"# long\n" + strings.Repeat("#", maxYAML):              "long",
 	} {
 		_, err := ParseSettings([]byte(text), only)
 		var bad *SettingsError
@@ -62,40 +76,48 @@ func TestParseAge(t *testing.T) {
 	}
 }
 
+// settings are what a file with these lines under 'allow' says.
+func settings(t *testing.T, allow ...string) *Settings {
+	t.Helper()
+	s, err := ParseSettings([]byte("allow:\n"+strings.Join(allow, "\n")), anyRule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A path is a line of .gitignore to the letter; wildmatch's own tests ask git.
 func TestAllows(t *testing.T) {
 	for _, test := range [...]struct {
 		path, file string
 		want       bool
 	}{
-		{"README.md", "README.md", true}, {"README.md", "docs/README.md", true}, {"/README.md", "docs/README.md", false}, {"/README.md", "README.md", true},
-		{"*.md", "a/b/c.md", true}, {"*.md", "a.mdx", false}, {"docs", "docs/a/b", true}, {"docs/", "docs/a", true}, {"docs", "x/docs/a", true}, {"docs", "docs2/a", false},
-		{"docs/*.md", "docs/a.md", true}, {"docs/*.md", "docs/x/a.md", false}, {"docs/*.md", "x/docs/a.md", false},
-		{"docs/**", "docs/x/a.md", true}, {"**/x/*", "a/b/x/c", true}, {"**/x/*", "x/c", true}, {"a/**/b", "a/b", true}, {"a/**/b", "a/x/y/b/c", true}, {"a/**/b", "a/x/y/c", false},
-		{"**", "anything/at/all", true}, {"?.md", "a.md", true}, {"[ab].md", "c.md", false}, {"a\\*b", "a*b", true}, {"a\\*b", "axb", false}, {"/", "a", false},
+		{"README.md", "docs/README.md", true}, {"/README.md", "docs/README.md", false}, {"docs", "x/docs/a", true}, {"docs/", "docs/a", true}, {"docs/", "docs", false},
+		{"docs/*.md", "docs/x/a.md", false}, {"docs/*", "docs/x/a.md", true}, {"a/**/b", "a/x/y/b/c", true}, {"**", "anything/at/all", true},
+		{"docs/[!a].md", "docs/a.md", false}, {"docs/[!a].md", "docs/b.md", true}, {"docs/[^a].md", "docs/!.md", true}, {"[[:upper:]]*", "README", true},
+		{"a\\*b", "a*b", true}, {"a\\*b", "axb", false}, {"\\!a", "!a", true}, {"a ", "a", true},
 	} {
-		s := &Settings{Allow: []Allow{{Path: test.path}}}
-		if got := s.Allows("any", test.file); got != test.want {
+		s := settings(t, "- path: '"+test.path+"'")
+		if got := s.Allows("any", test.file, ""); got != test.want {
 			t.Errorf("%q on %q: %t", test.path, test.file, got)
 		}
 	}
-	s := &Settings{Allow: []Allow{{Path: "docs", Rule: "a"}, {Rule: "b"}}}
-	if !s.Allows("a", "docs/x") || s.Allows("a", "x") || s.Allows("c", "docs/x") || !s.Allows("b", "x") {
+	s := settings(t, "- {path: docs, rule: a}", "- rule: b")
+	if !s.Allows("a", "docs/x", "") || s.Allows("a", "x", "") || s.Allows("c", "docs/x", "") || !s.Allows("b", "x", "") || !s.Allows("b", "", "") {
 		t.Error("path and rule must both match")
 	}
-	if (*Settings)(nil).Allows("a", "b") {
+	s = settings(t, "- rule: a", "- path: docs/*", "- path: '!docs/src'", "- path: lib/", "- path: '!lib/x'")
+	for file, want := range map[string]bool{"docs/x": true, "docs/src": false, "docs/src/x": false, "lib/x": true} {
+		if s.Allows("b", file, "") != want {
+			t.Errorf("%s: a later word, but for what lies in a folder, is the last one", file)
+		}
+	}
+	s = settings(t, "- rule: a", "- path: '!docs/src/x'")
+	if s.Allows("a", "docs/src/x", "") || !s.Allows("a", "src/x", "") {
+		t.Error("a rule alone is taken back for a path")
+	}
+	if (*Settings)(nil).Allows("a", "b", "") {
 		t.Error("no settings allow something")
-	}
-}
-
-// A pattern that could take exponential time does not.
-func TestAllowsIsQuick(t *testing.T) {
-	s := &Settings{Allow: []Allow{{Path: strings.Repeat("**/a/", 200) + "b"}}}
-	start := time.Now()
-	if s.Allows("any", strings.Repeat("a/", 2000)+"c") {
-		t.Error("it matches")
-	}
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 
@@ -110,7 +132,27 @@ func FuzzParseSettings(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err == nil {
-			s.Allows("rule", file)
+			s.Allows("rule", file, "")
 		}
 	})
+}
+
+func TestAllowsFingerprint(t *testing.T) {
+	one, other := strings.Repeat("0a", 16), strings.Repeat("1b", 16)
+	s := settings(t, "  - fingerprint: "+strings.ToUpper(one), "  - {fingerprint: "+other+", path: docs/, rule: a}")
+	for _, test := range []struct {
+		rule, file, fingerprint string
+		want                    bool
+	}{{"a", "x", one, true}, {"b", "", one, true}, {"a", "docs/x", other, true}, {"b", "docs/x", other, false}, {"a", "x", other, false}, {"a", "docs/x", "", false}} {
+		if got := s.Allows(test.rule, test.file, test.fingerprint); got != test.want {
+			t.Errorf("%+v", test)
+		}
+	}
+}
+
+func TestTokenFormats(t *testing.T) {
+	s, err := ParseSettings([]byte("formats:\n  - prefix: acme_\n    min: 32\n  - {prefix: zz-live-, min: 8}\n"), anyRule)
+	if err != nil || !slices.Equal(s.Formats, []TokenFormat{{"acme_", 32}, {"zz-live-", 8}}) {
+		t.Errorf("%+v, %v", s, err)
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,31 +12,9 @@ import (
 	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
-
-// NoKeyError says that a formation has no .key.
-type NoKeyError struct {
-	Dir   string
-	Link  string // what a broken symbolic link points to, or ""
-	Vault bool   // a secrets.enc is there, which only the lost key opens
-}
-
-func (e *NoKeyError) Error() string {
-	if e.Link != "" {
-		return fmt.Sprintf("no %s in '%s': it is a link to '%s', which is not there", KeyFile, e.Dir, e.Link)
-	}
-	return fmt.Sprintf("no %s in '%s'", KeyFile, e.Dir)
-}
-
-// KeyError says that the .key of a formation is no key. Err is a
-// *crypto.Error.
-type KeyError struct {
-	Path string
-	Err  error
-}
-
-func (e *KeyError) Error() string { return fmt.Sprintf("cannot use '%s': %v", e.Path, e.Err) }
-func (e *KeyError) Unwrap() error { return e.Err }
 
 // VaultError says that secrets.enc could not be opened. Err is a
 // *crypto.Error, or a *ContentError where the plaintext is not what it should
@@ -50,13 +27,27 @@ type VaultError struct {
 func (e *VaultError) Error() string { return fmt.Sprintf("cannot open '%s': %v", e.Path, e.Err) }
 func (e *VaultError) Unwrap() error { return e.Err }
 
+// BesideError says that a secrets.enc holds text that is not sealed: readers pass it
+// over, and it would be gone with the next vault.
+type BesideError struct {
+	Path string
+	Line int
+}
+
+func (e *BesideError) Error() string {
+	return fmt.Sprintf("line %d of '%s' stands beside what is sealed", e.Line, e.Path)
+}
+
 // Opened is a formation with its key and the content of its vault.
 type Opened struct {
 	*Formation
-	Key   *crypto.Key
+	Key *crypto.Key
+	// Found is where Key was found; nil for one that is new.
+	Found *FoundKey
 	Vault *Vault
 	// Sealed says that a secrets.enc is there; without one Vault is empty.
 	Sealed bool
+	beside int // the line of secrets.enc that is not sealed; 0 for none
 }
 
 // String keeps the plaintext out of logs and test failures.
@@ -65,74 +56,27 @@ func (o *Opened) String() string { return fmt.Sprintf("'%s' with a %v", o.Dir, o
 // GoString keeps it out of %#v.
 func (o *Opened) GoString() string { return o.String() }
 
-// limits in bytes, so that a device or a runaway file is refused, not swallowed
-const (
-	maxKeyFile   = 64 << 10
-	maxVaultFile = 256 << 20
-)
-
-// ReadKey reads the formation's .key, following a symbolic link. It fails with
-// *NoKeyError, *KeyError or *FileError.
-func (f *Formation) ReadKey() (*crypto.Key, error) {
-	_, key, err := f.ReadKeyFile()
-	return key, err
-}
-
-// ReadKeyFile is ReadKey with the very bytes of the file: what is wrapped for
-// other people is what its owner has.
-func (f *Formation) ReadKeyFile() (content []byte, key *crypto.Key, err error) {
-	path := f.Path(KeyFile)
-	content, err = readRegular(path, maxKeyFile)
-	if _, link := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && link != nil && f.SharedKey != "" {
-		if shared, sharedErr := readRegular(f.SharedKey, maxKeyFile); sharedErr == nil {
-			path, content, err = f.SharedKey, shared, nil
-		}
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		missing := &NoKeyError{Dir: f.Dir}
-		missing.Link, _ = os.Readlink(path)
-		vault, errVault := f.HasVault()
-		if errVault != nil {
-			return nil, nil, &FileError{"read", f.Path(VaultFile), errVault}
-		}
-		missing.Vault = vault
-		if vault {
-			// The first writer puts .key in place and then secrets.enc: both
-			// may have come since the look above.
-			content, err = readRegular(path, maxKeyFile)
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, missing
-		}
-	}
-	if err != nil {
-		return nil, nil, &FileError{"read", path, err}
-	}
-	key, err = crypto.ParseKey(content)
-	if err != nil {
-		return nil, nil, &KeyError{path, err}
-	}
-	return content, key, nil
-}
+// maxVaultFile bounds a secrets.enc in bytes.
+const maxVaultFile = safefile.MaxSize
 
 // KeyReadableByOthers reports whether group or others may read the .key.
 func (f *Formation) KeyReadableByOthers() bool {
 	info, err := os.Stat(f.Path(KeyFile))
-	return err == nil && ReadableByOthers(info)
+	return err == nil && info.Mode().IsRegular() && safefile.ReadableByOthers(info)
 }
 
 // ReadSealed returns the bytes of secrets.enc; ok is false where there is none.
 func (f *Formation) ReadSealed() (sealed []byte, ok bool, err error) {
 	path := f.Path(VaultFile)
-	sealed, err = readRegular(path, maxVaultFile)
+	sealed, err = safefile.Read(path, maxVaultFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		if link, linkErr := os.Readlink(path); linkErr == nil {
-			return nil, false, &FileError{"read", path, fmt.Errorf("it is a link to '%s', which is not there", link)}
+			return nil, false, &safefile.Error{Op: "read", Path: path, Err: fmt.Errorf("it is a link to '%s', which is not there", link)}
 		}
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, &FileError{"read", path, err}
+		return nil, false, &safefile.Error{Op: "read", Path: path, Err: err}
 	}
 	return sealed, true, nil
 }
@@ -144,40 +88,52 @@ const (
 	openPause = 5 * time.Millisecond
 )
 
-// Open reads the key and the vault. A formation that has a key and no vault
-// yet opens as an empty one.
+// Open opens the formation to read it, with whatever key at hand opens the vault:
+// .key, or one from the places that Place names. One that has a key and no vault
+// yet opens as an empty one. It fails with *NoKeyError, *KeyError,
+// *TrackedKeyError, *ArrivedKeyError, *RetiredKeyError, *GoneError, *VaultError or
+// *safefile.Error.
 func (f *Formation) Open() (*Opened, error) {
-	var last error
+	return reading(f.OpenToWrite())
+}
+
+// reading takes a key from another place, too.
+func reading(o *Opened, err error) (*Opened, error) {
+	if elsewhere := (*ElsewhereError)(nil); errors.As(err, &elsewhere) {
+		return elsewhere.Opened, nil
+	}
+	return o, err
+}
+
+// OpenToWrite is Open with .key alone, which is what a vault is sealed with. Where
+// a key from another place opens it, the error is an *ElsewhereError.
+func (f *Formation) OpenToWrite() (*Opened, error) {
 	for try := 0; ; try++ {
-		key, err := f.ReadKey()
+		found, err := f.ReadKeyFile()
+		if err != nil {
+			return f.openWithout(err)
+		}
+		sealed, there, err := f.ReadSealed()
+		if err == nil && !there {
+			err = f.gone()
+		}
 		if err != nil {
 			return nil, err
 		}
-		o := &Opened{Formation: f, Key: key, Vault: NewVault()}
-		sealed, ok, err := f.ReadSealed()
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
+		o, err := f.openWith(found, sealed, there)
+		if err == nil {
 			return o, nil
 		}
-		o.Sealed = true
-		plaintext, err := key.Open(sealed)
-		if err == nil {
-			if o.Vault, err = DecodeVault(plaintext); err == nil {
-				return o, nil
-			}
-		}
-		last = &VaultError{f.Path(VaultFile), err}
+
 		// A key and a vault read while another process replaces both do not
 		// belong together. If it still has one to put in place, its temp file is
 		// there; if not, a look after that finds other bytes.
-		busy := f.beingWritten()
-		again, _, err := f.ReadSealed()
+		busy := f.beingWritten(found)
+		again, _, errAgain := f.ReadSealed()
 		keyNow, errKey := f.ReadKey()
-		same := err == nil && errKey == nil && bytes.Equal(again, sealed) && keyNow.Fingerprint() == key.Fingerprint()
+		same := errAgain == nil && errKey == nil && bytes.Equal(again, sealed) && keyNow.Equal(found.Key)
 		if same && !busy || try == openTries {
-			return nil, last
+			return f.elsewhere(sealed, err)
 		}
 		if same {
 			time.Sleep(openPause)
@@ -185,60 +141,115 @@ func (f *Formation) Open() (*Opened, error) {
 	}
 }
 
-// beingWritten reports whether a temp file lies where the formation's files
-// are: a writer is at work, or was killed.
-func (f *Formation) beingWritten() bool {
-	folders := f.Folders()
-	if f.SharedKey != "" {
-		folders = append(folders, filepath.Dir(f.SharedKey))
+// GoneError says that there is no secrets.enc although git tracks it and the .key is
+// here. It does not count as an empty one: who goes on with that leaves the rest
+// behind. Where the .key was taken away, too, somebody begins anew.
+type GoneError struct{ Path string }
+
+func (e *GoneError) Error() string { return fmt.Sprintf("'%s' is gone, and git tracks it", e.Path) }
+
+// gone fails with *GoneError where git has the secrets.enc that is not there.
+func (f *Formation) gone() error {
+	if f.Finder == nil {
+		return nil
 	}
-	return slices.ContainsFunc(folders, func(dir string) bool { return len(Leftovers(dir)) > 0 })
+	path := f.Path(VaultFile)
+	tracked, err := f.Finder.Tracked(path)
+	if err == nil && tracked {
+		return &GoneError{path}
+	}
+	return err
 }
 
-var (
-	errIsFolder   = errors.New("it is a folder")
-	errNotRegular = errors.New("it is not a regular file")
-)
+// openWithout goes on where there is no .key: because says why.
+func (f *Formation) openWithout(because error) (*Opened, error) {
+	var missing *NoKeyError
+	if !errors.As(because, &missing) || !missing.Vault || missing.Link != "" {
+		return nil, because
+	}
+	sealed, there, err := f.ReadSealed()
+	if err != nil || !there {
+		return nil, because
+	}
+	return f.elsewhere(sealed, because)
+}
 
-// readRegular reads a regular file of at most limit bytes, following links.
-// Anything else (a folder, a pipe that would block) is an error.
-func readRegular(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
+// OpenVersion is Open for what the index or a commit has as the formation's vault;
+// there is false where it has none.
+func (f *Formation) OpenVersion(sealed []byte, there bool) (*Opened, error) {
+	return reading(f.openVersion(sealed, there))
+}
+
+// openVersion is OpenToWrite for a version.
+func (f *Formation) openVersion(sealed []byte, there bool) (*Opened, error) {
+	found, err := f.ReadKeyFile()
+	if missing := (*NoKeyError)(nil); errors.As(err, &missing) && missing.Link == "" && there {
+		missing.Vault = true
+		return f.elsewhere(sealed, err)
+	}
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case info.IsDir():
-		return nil, errIsFolder
-	case !info.Mode().IsRegular():
-		return nil, errNotRegular
-	case info.Size() > limit:
-		return nil, fmt.Errorf("it is longer than %d bytes", limit)
+	o, err := f.openWith(found, sealed, there)
+	if err == nil {
+		return o, nil
 	}
-	file, err := os.Open(path)
+	return f.elsewhere(sealed, err)
+}
+
+// openWith opens a vault with a key. It fails with *VaultError.
+func (f *Formation) openWith(found *FoundKey, sealed []byte, there bool) (*Opened, error) {
+	o := &Opened{Formation: f, Key: found.Key, Found: found, Vault: NewVault(), Sealed: there}
+	if !there {
+		return o, nil
+	}
+	vault, _, err := OpenSealed(sealed, found.Key)
 	if err != nil {
-		return nil, err
+		return nil, &VaultError{f.Path(VaultFile), err}
 	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(content)) > limit {
-		return nil, fmt.Errorf("it is longer than %d bytes", limit)
+	o.Vault = vault
+	if at := crypto.Beside(sealed); at >= 0 {
+		o.beside = 1 + bytes.Count(sealed[:at], []byte("\n"))
 	}
-	return content, err
+	return o, nil
+}
+
+// Replaceable fails with *BesideError where another vault in the place of this one
+// would drop more than what is sealed in it.
+func (o *Opened) Replaceable() error {
+	if o.beside > 0 {
+		return &BesideError{o.Path(VaultFile), o.beside}
+	}
+	return nil
+}
+
+// beingWritten reports whether a temp file lies where the formation's files and
+// its key are: a writer is at work, or was killed.
+func (f *Formation) beingWritten(key *FoundKey) bool {
+	folders := append(f.Folders(), filepath.Dir(key.Path))
+	return slices.ContainsFunc(folders, func(dir string) bool { return len(safefile.Leftovers(dir)) > 0 })
 }
 
 // Save adds the sealed vault to a batch, mode 0600, if its content differs
-// from what was read, and returns the sealed bytes; nil where nothing changes.
-func (o *Opened) Save(batch *Batch) ([]byte, error) {
+// from what was read, and returns the sealed bytes; nil where nothing changes. It
+// fails with *BesideError, see Replaceable.
+func (o *Opened) Save(batch *safefile.Batch) ([]byte, error) {
 	// A vault that another tool wrote with other spacing or in another order is
 	// left as it is until a value in it changes.
 	if o.Sealed && !o.Vault.Changed() {
 		return nil, nil
 	}
+	if err := o.Replaceable(); err != nil {
+		return nil, err
+	}
 	plaintext := o.Vault.Encode()
 	sealed, err := o.Key.Seal(plaintext)
 	if err != nil {
 		return nil, &VaultError{o.Path(VaultFile), err}
+	}
+	if !o.Sealed {
+		// A new one: what stands in its place, if a link, is no vault of ours.
+		return sealed, batch.Put(o.Path(VaultFile), sealed, 0o600)
 	}
 	return sealed, batch.Replace(o.Path(VaultFile), sealed, 0o600)
 }
@@ -246,12 +257,12 @@ func (o *Opened) Save(batch *Batch) ([]byte, error) {
 // ReadTemplate reads the template; an absent one is empty, with ok false.
 func (f *Formation) ReadTemplate() (t *Template, content []byte, ok bool, err error) {
 	path := f.Path(TemplateFile)
-	content, err = readRegular(path, maxReferenceFile)
+	content, err = safefile.Read(path, maxReferenceFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return ParseTemplate(nil), nil, false, nil
 	}
 	if err != nil {
-		return nil, nil, false, &FileError{"read", path, err}
+		return nil, nil, false, &safefile.Error{Op: "read", Path: path, Err: err}
 	}
 	return ParseTemplate(content), content, true, nil
 }
@@ -289,13 +300,17 @@ func (f *Formation) PlanTemplate(survey *Survey, vault *Vault, edit func(*Templa
 // PlanTemplate works out the template from the names referred to and the names
 // stored. vault is nil where the key is not at hand: the names that the
 // template already has are then kept, since a stored value may explain them.
-// edit, where not nil, may change the template before.
+// edit, where not nil, may change the template before. A real value that somebody
+// typed into it goes only where the vault has that value for the name.
 func PlanTemplate(content []byte, there bool, survey *Survey, vault *Vault, edit func(*Template)) *TemplatePlan {
 	t := ParseTemplate(content)
 	before := t.Names()
 	if edit != nil {
 		edit(t)
 	}
+
+	t.keepTyped(vault)
+
 	names := survey.Names()
 	if vault != nil {
 		for _, name := range vault.Names() {
@@ -303,9 +318,11 @@ func PlanTemplate(content []byte, there bool, survey *Survey, vault *Vault, edit
 				names = append(names, stored)
 			}
 		}
-	} else {
+	}
+	if vault == nil || len(survey.Filtered) > 0 { // what explains them cannot be seen
 		names = append(names, t.Names()...)
 	}
+
 	p := &TemplatePlan{Content: t.With(names)}
 	p.Added, p.Dropped = difference(ParseTemplate(p.Content).Names(), before)
 	switch {
@@ -316,6 +333,7 @@ func PlanTemplate(content []byte, there bool, survey *Survey, vault *Vault, edit
 	default:
 		p.State = TemplateStale
 	}
+
 	return p
 }
 
@@ -340,12 +358,14 @@ func difference(a, b []string) (onlyA, onlyB []string) {
 		}
 		return set
 	}
+
 	inA, inB := in(a), in(b)
 	for _, name := range a {
 		if !inB[name] {
 			onlyA = append(onlyA, name)
 		}
 	}
+
 	for _, name := range b {
 		if !inA[name] {
 			onlyB = append(onlyB, name)
@@ -355,7 +375,7 @@ func difference(a, b []string) (onlyA, onlyB []string) {
 }
 
 // Apply adds the plan to a batch and reports whether it changes a byte.
-func (p *TemplatePlan) Apply(batch *Batch) (bool, error) {
+func (p *TemplatePlan) Apply(batch *safefile.Batch) (bool, error) {
 	if p.State == TemplateCurrent {
 		return false, nil
 	}
@@ -363,16 +383,10 @@ func (p *TemplatePlan) Apply(batch *Batch) (bool, error) {
 		batch.Remove(p.path)
 		return true, nil
 	}
-	return true, batch.Replace(p.path, p.Content, ModeOf(p.path, 0o644))
-}
-
-// ModeOf returns the permissions a file has, or those it should get when it is
-// made.
-func ModeOf(path string, fresh fs.FileMode) fs.FileMode {
-	if info, err := os.Stat(path); err == nil {
-		return info.Mode().Perm()
+	if len(p.Content) > maxReferenceFile {
+		return false, &safefile.Error{Op: "write", Path: p.path, Err: &safefile.TooLargeError{Limit: maxReferenceFile}}
 	}
-	return fresh
+	return true, batch.Replace(p.path, p.Content, 0o644)
 }
 
 // Folders returns the folders that hold the formation's files and, where some
@@ -381,7 +395,7 @@ func ModeOf(path string, fresh fs.FileMode) fs.FileMode {
 func (f *Formation) Folders() []string {
 	folders := []string{f.Dir}
 	for _, name := range [...]string{KeyFile, VaultFile, TemplateFile} {
-		if real, err := target(f.Path(name)); err == nil {
+		if real, err := safefile.Target(f.Path(name)); err == nil {
 			if dir := filepath.Dir(real); dir != f.Dir && dir != folders[len(folders)-1] {
 				folders = append(folders, dir)
 			}
@@ -395,9 +409,9 @@ func (f *Formation) AsideName(now time.Time) (string, error) {
 	base := VaultFile + ".old-" + now.UTC().Format("20060102-150405")
 	name := base
 	for n := 2; ; n++ {
-		there, err := exists(f.Path(name))
+		there, err := paths.Exists(f.Path(name))
 		if err != nil {
-			return "", &FileError{"read", f.Path(name), err}
+			return "", &safefile.Error{Op: "read", Path: f.Path(name), Err: err}
 		}
 		if !there {
 			return name, nil

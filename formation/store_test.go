@@ -12,18 +12,29 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/crypto/cryptotest"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 // marker is a value that nothing may print.
 const marker = "marker-value-51"
 
-func newKey(t *testing.T, format crypto.Format) *crypto.Key {
+func newKey(t testing.TB, format crypto.Format) *crypto.Key {
 	t.Helper()
 	key, err := crypto.GenerateKey(format)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return key
+}
+
+func modeOf(t *testing.T, path string) fs.FileMode {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.Mode().Perm()
 }
 
 func write(t *testing.T, path string, content []byte) {
@@ -90,7 +101,7 @@ func TestOpenMissingKey(t *testing.T) {
 		}
 		os.Remove(f.Path(KeyFile))
 		check("")
-		link(t, "../keys/gone.key", f.Path(KeyFile))
+		needs.Link(t, "../keys/gone.key", f.Path(KeyFile))
 		check("../keys/gone.key")
 	}
 }
@@ -188,16 +199,16 @@ func TestOpenNoFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := f.Open()
-		var file *FileError
-		if !errors.As(err, &file) || file.Op != "read" || file.Path != f.Path(name) || !errors.Is(err, errIsFolder) {
+		var file *safefile.Error
+		if !errors.As(err, &file) || file.Op != "read" || file.Path != f.Path(name) || !errors.Is(err, safefile.ErrIsFolder) {
 			t.Errorf("%s is a folder: %v", name, err)
 		}
 	}
 	f, _ := sealed(t, crypto.Fernet, oneSecret)
 	os.Remove(f.Path(VaultFile))
-	link(t, "gone.enc", f.Path(VaultFile))
+	needs.Link(t, "gone.enc", f.Path(VaultFile))
 	_, err := f.Open()
-	var file *FileError
+	var file *safefile.Error
 	if !errors.As(err, &file) || !strings.Contains(file.Cause(), "gone.enc") {
 		t.Errorf("a broken link: %v", err)
 	}
@@ -216,7 +227,7 @@ func TestOpenLinkedKey(t *testing.T) {
 	if err := os.Rename(f.Path(KeyFile), elsewhere); err != nil {
 		t.Fatal(err)
 	}
-	link(t, elsewhere, f.Path(KeyFile))
+	needs.Link(t, elsewhere, f.Path(KeyFile))
 	o, err := f.Open()
 	if err != nil || o.Key.Fingerprint() != key.Fingerprint() {
 		t.Errorf("%v", err)
@@ -238,7 +249,7 @@ func TestSave(t *testing.T) {
 				t.Fatal(err)
 			}
 			change(o.Vault)
-			batch := Files{}.Batch()
+			batch := safefile.Files{}.Batch(safefile.Place{Folders: []string{f.Dir}, Journal: filepath.Join(t.TempDir(), "journal")})
 			defer batch.Discard()
 			changed, err := o.Save(batch)
 			if err != nil {
@@ -262,7 +273,7 @@ func TestSave(t *testing.T) {
 			t.Error("a new name was not saved")
 		}
 		info, err := os.Stat(f.Path(VaultFile))
-		if err != nil || !onWindows && info.Mode().Perm() != 0o600 {
+		if err != nil || !safefile.OnWindows && info.Mode().Perm() != 0o600 {
 			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
 		if save(func(v *Vault) { v.Set("B", "b") }) {
@@ -278,7 +289,7 @@ func TestSaveFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batch := Files{}.Batch()
+	batch := safefile.Files{}.Batch(safefile.Place{Folders: []string{f.Dir}, Journal: filepath.Join(t.TempDir(), "journal")})
 	defer batch.Discard()
 	if changed, err := o.Save(batch); changed == nil || err != nil {
 		t.Fatalf("an empty vault where there is none: %t, %v", changed != nil, err)
@@ -306,7 +317,7 @@ func TestSaveAgreesWithPython(t *testing.T) {
 		o.Vault.Set(name, value)
 		want[name] = value
 	}
-	batch := Files{}.Batch()
+	batch := safefile.Files{}.Batch(safefile.Place{Folders: []string{f.Dir}, Journal: filepath.Join(t.TempDir(), "journal")})
 	defer batch.Discard()
 	if _, err := o.Save(batch); err != nil {
 		t.Fatal(err)
@@ -332,6 +343,11 @@ func TestPlanTemplate(t *testing.T) {
 	vault.Set("---", "x")      // no template can hold it
 	refs := "a: ${{ secrets.USED }}\nb: ${{ secrets.lower }}\nc: ${{ secrets.MAYBE || '' }}\nd: ${{ user.credentials.x }}\n"
 	const full = "LOWER=\nMAYBE=\nOLD_NAME=\nSTORED=\nUSED=\nUSER_CREDENTIALS_X=\n"
+	holds := func(name, value string) *Vault {
+		vault := NewVault()
+		vault.Set(name, value)
+		return vault
+	}
 	for _, test := range [...]struct {
 		about, before, refs string
 		vault               *Vault
@@ -343,7 +359,10 @@ func TestPlanTemplate(t *testing.T) {
 		{"stale", full + "ZZZ=\n", refs, vault, TemplateStale, full, "-ZZZ"},
 		{"without the key nothing is dropped", "ZZZ=\n", "a: ${{ secrets.USED }}\n", nil, TemplateStale, "USED=\nZZZ=\n", "+USED"},
 		{"without the key, current", "USED=\nZZZ=\n", "a: ${{ secrets.USED }}\n", nil, TemplateCurrent, "USED=\nZZZ=\n", ""},
-		{"a value", "USED=hunter2-hunter2\n", "a: ${{ secrets.USED }}\n", nil, TemplateStale, "USED=\n", ""},
+		{"a value that stands nowhere else", "USED=hunter2-hunter2\n", "a: ${{ secrets.USED }}\n", nil, TemplateCurrent, "USED=hunter2-hunter2\n", ""},
+		{"another value than the stored one", "STORED=hunter2-hunter2\n", "a: ${{ secrets.STORED }}\n", holds("STORED", "x"), TemplateCurrent, "STORED=hunter2-hunter2\n", ""},
+		{"the stored value", "STORED=hunter2-hunter2\n", "a: ${{ secrets.STORED }}\n", holds("STORED", "hunter2-hunter2"), TemplateStale, "STORED=\n", ""},
+		{"a value that nothing explains", "# mine\nZZZ=hunter2-hunter2\n", "", NewVault(), TemplateCurrent, "# mine\nZZZ=hunter2-hunter2\n", ""},
 		{"nothing at all", "", "", NewVault(), TemplateCurrent, "", ""},
 		{"nothing left", "A=\n", "", NewVault(), TemplateStale, "", "-A"},
 	} {
@@ -362,7 +381,7 @@ func TestPlanTemplate(t *testing.T) {
 		if plan.State != test.state || string(plan.Content) != test.after || plan.Changes() != test.changes {
 			t.Errorf("%s: %s, %q, %q", test.about, plan.State, plan.Content, plan.Changes())
 		}
-		batch := Files{}.Batch()
+		batch := safefile.Files{}.Batch(safefile.Place{Folders: []string{f.Dir}, Journal: filepath.Join(t.TempDir(), "journal")})
 		changed, err := plan.Apply(batch)
 		if err != nil || changed != (test.state != TemplateCurrent) {
 			t.Errorf("%s: changed %t, %v", test.about, changed, err)
@@ -378,7 +397,7 @@ func TestPlanTemplate(t *testing.T) {
 }
 
 func TestPlanTemplateKeepsMode(t *testing.T) {
-	if onWindows {
+	if safefile.OnWindows {
 		return
 	}
 	f := makeFormation(t, map[string]string{"formation.afs": "a: ${{ secrets.A }}\n"})
@@ -395,14 +414,14 @@ func TestPlanTemplateKeepsMode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		batch := Files{}.Batch()
+		batch := safefile.Files{}.Batch(safefile.Place{Folders: []string{f.Dir}, Journal: filepath.Join(t.TempDir(), "journal")})
 		if _, err := plan.Apply(batch); err != nil {
 			t.Fatal(err)
 		}
 		if err := batch.Commit(); err != nil {
 			t.Fatal(err)
 		}
-		if got := ModeOf(f.Path(TemplateFile), 0); got != mode {
+		if got := modeOf(t, f.Path(TemplateFile)); got != mode {
 			t.Errorf("mode %v, was %v", got, mode)
 		}
 	}
@@ -426,8 +445,97 @@ func TestFolders(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	elsewhere := makeFiles(t, map[string]string{"k": ""})
-	link(t, filepath.Join(elsewhere, "k"), f.Path(KeyFile))
+	needs.Link(t, filepath.Join(elsewhere, "k"), f.Path(KeyFile))
 	if got := f.Folders(); len(got) != 2 || got[1] != elsewhere {
 		t.Errorf("%q", got)
+	}
+}
+
+// rekey seals a formation's vault with another key, both in one batch.
+func rekey(f *Formation, files safefile.Files, journal string) error {
+	opened, err := f.Open()
+	if err != nil {
+		return err
+	}
+	key, err := crypto.GenerateKey(crypto.Fernet)
+	if err != nil {
+		return err
+	}
+	token, err := key.Seal(opened.Vault.Encode())
+	if err != nil {
+		return err
+	}
+	b := files.Batch(safefile.Place{Folders: []string{f.Dir}, Journal: journal})
+	defer b.Discard()
+	if err := b.Replace(f.Path(VaultFile), token, 0o600); err != nil {
+		return err
+	}
+	if err := b.Replace(f.Path(KeyFile), key.File(), 0o600); err != nil {
+		return err
+	}
+	return b.Commit()
+}
+
+// Whoever reads while rotations go on opens one of the states, never a mixture.
+func TestOpenWhileRotating(t *testing.T) {
+	f, _ := sealed(t, crypto.Fernet, oneSecret)
+	journal := filepath.Join(t.TempDir(), "journal")
+	stop := make(chan struct{})
+	done := make(chan error)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- nil
+				return
+			default:
+			}
+			// A slow disk: the window between vault and key is open for long.
+			err := rekey(f, safefile.Files{Fault: func(step safefile.Step, path string) error {
+				if step == safefile.StepRename && filepath.Base(path) == KeyFile {
+					time.Sleep(20 * time.Millisecond)
+				}
+				return nil
+			}}, journal)
+			if err != nil {
+				done <- err
+				return
+			}
+			time.Sleep(20 * time.Millisecond) // nobody rotates without a pause
+		}
+	}()
+	seen := map[string]bool{}
+	for range 100_000 {
+		if len(seen) > 5 {
+			break
+		}
+		opened, err := f.Open()
+		if err != nil {
+			t.Error(err)
+			break
+		}
+		seen[opened.Key.Fingerprint()] = true
+	}
+	close(stop)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) < 2 && !t.Failed() {
+		t.Error("nothing was rotated meanwhile")
+	}
+}
+
+// A key that does not fit is said at once where nobody writes, and in the end
+// where a killed writer left a temp file.
+func TestOpenWrongKeyBesideLeftover(t *testing.T) {
+	f, _ := sealed(t, crypto.Fernet, oneSecret)
+	write(t, f.Path(KeyFile), newKey(t, crypto.Fernet).File())
+	for range 2 {
+		_, err := f.Open()
+		var vault *VaultError
+		if !errors.As(err, &vault) || crypto.ReasonOf(err) != crypto.WrongKey {
+			t.Errorf("%v", err)
+		}
+		write(t, f.Path(strings.TrimSuffix(safefile.TempPattern, "*")+"0"), nil)
 	}
 }

@@ -3,8 +3,8 @@ package formation
 import (
 	"bytes"
 	"hash/maphash"
-	"io/fs"
-	"path/filepath"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -20,14 +20,14 @@ type Sum struct {
 // Sums returns the sum of every name, sorted by name.
 func (v *Vault) Sums(seed maphash.Seed) []Sum {
 	sums := make([]Sum, 0, len(v.entries))
-	for _, name := range v.Names() {
-		e := v.entries[name]
+	for name, e := range v.entries {
 		if e.raw == nil {
 			sums = append(sums, Sum{name, maphash.String(seed, e.value)})
 		} else {
 			sums = append(sums, Sum{name, maphash.Bytes(seed, e.meaning())})
 		}
 	}
+	slices.SortFunc(sums, func(a, b Sum) int { return strings.Compare(a.Name, b.Name) })
 	return sums
 }
 
@@ -54,15 +54,10 @@ func DiffSums(from, to []Sum) []Change {
 
 // SumsOf is DecodeVault and Sums in one. Errors: *ContentError.
 func SumsOf(plaintext []byte, seed maphash.Seed) ([]Sum, error) {
-	sums := make([]Sum, 0, bytes.Count(plaintext, []byte{'"'})/4)
-	sorted := true
-	plain := utf8.Valid(plaintext) && scanPlain(plaintext, func(name, value []byte) {
-		sorted = sorted && (len(sums) == 0 || sums[len(sums)-1].Name < string(name))
-		sums = append(sums, Sum{string(name), maphash.Bytes(seed, value)})
-	})
-	if plain && sorted {
+	if sums, ok := sumsOfLines(plaintext, seed); ok {
 		return sums, nil
 	}
+
 	v, err := DecodeVault(plaintext)
 	if err != nil {
 		return nil, err
@@ -70,94 +65,36 @@ func SumsOf(plaintext []byte, seed maphash.Seed) ([]Sum, error) {
 	return v.Sums(seed), nil
 }
 
-// decodePlain is DecodeVault for the form that nearly every vault has; nil: it is
-// of another.
-func decodePlain(in []byte) *Vault {
-	v := &Vault{entries: make(map[string]entry, bytes.Count(in, []byte{'"'})/4)}
-	if !scanPlain(in, func(name, value []byte) { v.entries[string(name)] = entry{value: string(value)} }) {
-		return nil
-	}
-	return v
-}
-
-// scanPlain reads an object of strings without an escape, in the order of the
-// text. It is many times as fast as a reader of all of JSON, which a history of
-// thousands of versions is glad of. false: it is of another form, or no JSON at
-// all.
-func scanPlain(in []byte, member func(name, value []byte)) bool {
-	at := 0
-	blanks := func() {
-		for at < len(in) && (in[at] == ' ' || in[at] == '\n' || in[at] == '\r' || in[at] == '\t') {
-			at++
-		}
-	}
-	next := func(want byte) bool { // takes the byte if it is that
-		if blanks(); at == len(in) || in[at] != want {
-			return false
-		}
-		at++
-		return true
-	}
-	text := func() (found []byte, ok bool) {
-		if !next('"') {
-			return nil, false
-		}
-		for start := at; at < len(in); at++ {
-			switch c := in[at]; {
-			case c == '"':
-				at++
-				return in[start : at-1], true
-			case c == '\\', c < ' ':
-				return nil, false
-			}
-		}
+// sumsOfLines is SumsOf for the form in which everybody writes a vault: sorted,
+// a line for each name, nothing escaped. It is five times as fast as reading
+// JSON, which a history of thousands of versions is glad of; ok is false for any
+// other form.
+func sumsOfLines(plaintext []byte, seed maphash.Seed) (sums []Sum, ok bool) {
+	body, opens := bytes.CutPrefix(plaintext, []byte("{\n"))
+	body, closes := bytes.CutSuffix(body, []byte("\n}"))
+	if !opens || !closes || !utf8.Valid(body) {
 		return nil, false
 	}
-	if !next('{') {
-		return false
+
+	last := ""
+	for line := range bytes.SplitSeq(body, []byte(",\n")) {
+		name, value, ok := bytes.Cut(line, []byte(`": "`))
+		name, indented := bytes.CutPrefix(name, []byte(`  "`))
+		value, closed := bytes.CutSuffix(value, []byte(`"`))
+		if !ok || !indented || !closed || bytes.Count(line, []byte(`"`)) != 4 || bytes.ContainsFunc(line, needsEscape) {
+			return nil, false
+		}
+
+		if sums != nil && last >= string(name) {
+			return nil, false
+		}
+		last = string(name)
+		sums = append(sums, Sum{last, maphash.Bytes(seed, value)})
 	}
-	for first := true; !next('}'); first = false {
-		if !first && !next(',') {
-			return false
-		}
-		name, ok := text()
-		if !ok || !next(':') {
-			return false
-		}
-		value, ok := text()
-		if !ok {
-			return false
-		}
-		member(name, value)
-	}
-	blanks()
-	return at == len(in)
+
+	return sums, true
 }
 
-// FoldersWithKey returns the folders in root and under it that hold a .key,
-// whether they are formations or not; it gives up after that many folders.
-// Symbolic links to folders are not followed.
-func FoldersWithKey(root string, most int) []string {
-	var found []string
-	filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil && (entry == nil || !entry.IsDir()):
-			return nil
-		case err != nil:
-			return fs.SkipDir
-		case !entry.IsDir():
-			if entry.Name() == KeyFile {
-				found = append(found, filepath.Dir(path))
-			}
-			return nil
-		}
-		if most--; most < 0 {
-			return fs.SkipAll
-		}
-		if path != root && skipFolder(entry.Name()) {
-			return fs.SkipDir
-		}
-		return nil
-	})
-	return found
-}
+// needsEscape reports what stands in no JSON string as it is, but for the quote,
+// and the backslash that begins an escape.
+func needsEscape(r rune) bool { return r < ' ' || r == '\\' }

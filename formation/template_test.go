@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -114,7 +115,7 @@ func TestTemplateValues(t *testing.T) {
 	template := ParseTemplate([]byte("\ufeff# A=hunter2-hunter2\r\nA=hunter2-hunter2\r\nB=sk-...\r\n\r\nc-d = \"hunter2-hunter2\"\r\nE=\r\nF=x=y\r\nG='sk-...'\r\n"))
 	var got []Value
 	got = append(got, template.Values()...)
-	if !slices.Equal(got, []Value{{"A", 2}, {"C_D", 5}, {"F", 7}}) {
+	if !slices.Equal(got, []Value{{"A", 2, 1}, {"C_D", 5, 1}, {"F", 7, 1}}) {
 		t.Errorf("got %v", got)
 	}
 }
@@ -145,8 +146,8 @@ func FuzzTemplate(f *testing.F) {
 			return
 		}
 		sort.Strings(names)
-		if got := ParseTemplate(once); !slices.Equal(got.Names(), slices.Compact(names)) || len(got.Values()) > 0 {
-			t.Fatalf("names %q and %d values for %q", got.Names(), len(got.Values()), names)
+		if got := ParseTemplate(once); !slices.Equal(got.Names(), slices.Compact(names)) || len(withNames(got)) > 0 {
+			t.Fatalf("names %q and %d values for %q", got.Names(), len(withNames(got)), names)
 		}
 		if !bytes.HasSuffix(once, []byte("\n")) || bytes.HasSuffix(once, []byte("\n\n")) {
 			t.Fatalf("not one newline at the end: %q", once)
@@ -166,4 +167,51 @@ func FuzzTemplate(f *testing.F) {
 			}
 		}
 	})
+}
+
+// withNames are the values of a template that have a name.
+func withNames(t *Template) []Value {
+	return slices.DeleteFunc(t.Values(), func(v Value) bool { return v.Name == "" })
+}
+
+func TestTemplateBlocks(t *testing.T) {
+	for _, c := range []struct {
+		name, in string
+		values   []Value
+		typed    string // lines of it
+	}{
+		{"JSON", "J={\n  \"k\": \"a}b=c\"\n}\nK=\n", []Value{{"J", 1, 3}}, ""},
+		{"a list", "A=\nJ=[\n1,\n[2]]\n", []Value{{"J", 2, 3}}, ""},
+		{"quotes", "P=\"a\nMIIx=\nb=\"\nK=\n", []Value{{"P", 1, 3}}, ""},
+		{"a key block", "P=-----BEGIN PRIVATE KEY-----\nMIIx=\n-----END PRIVATE KEY-----\nK=hunter2\n", []Value{{"P", 1, 3}, {"K", 4, 1}}, "4"},
+		{"closed on its line", "J={\"a\": 1}\nK=", []Value{{"J", 1, 1}}, "1"},
+		{"a bracket that is a value", "J={hunter2\nK=", []Value{{"J", 1, 1}}, "1"},
+		{"never closed", "J={\n  \"k\": \"v\"\nK=", []Value{{"J", 1, 1}, {"", 2, 1}}, ""},
+		{"a text", "# c\n\nhunter2 hunter2\nK=\n", []Value{{"", 3, 1}}, ""},
+		{"a quote that the next line opens", "A=\"x\nB=\"y\"\n", []Value{{"A", 1, 1}, {"B", 2, 1}}, "2"},
+		{"export", "export OPENAI_API_KEY=\"hunter2-hunter2\"\n", []Value{{"OPENAI_API_KEY", 1, 1}}, "1"},
+	} {
+		for _, ending := range []string{"\n", "\r\n"} {
+			in := strings.ReplaceAll(c.in, "\n", ending)
+			template := ParseTemplate([]byte(in))
+			if got := template.Values(); !slices.Equal(got, c.values) {
+				t.Errorf("%s: values %v", c.name, got)
+			}
+			var typed []string
+			for _, a := range template.Typed() {
+				typed = append(typed, strconv.Itoa(a.Line))
+			}
+			if got := strings.Join(typed, " "); got != c.typed {
+				t.Errorf("%s: typed %q", c.name, got)
+			}
+			template.keepTyped(nil)
+			got := string(template.With(append(template.Names(), "NEW")))
+			for _, v := range c.values {
+				block := strings.Join(strings.Split(strings.TrimSuffix(in, ending), ending)[v.Line-1:v.Line-1+v.Lines], ending)
+				if !strings.Contains(got, block) {
+					t.Errorf("%s: a value was torn:\n%s", c.name, got)
+				}
+			}
+		}
+	}
 }

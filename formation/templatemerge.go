@@ -29,6 +29,7 @@ func MergeTemplates(base, ours, theirs []byte) []byte {
 		})
 		return m.theirs.With(names)
 	}
+
 	m.start(names)
 	m.addNames(names)
 	m.addCommentsOfNames()
@@ -79,11 +80,13 @@ func (m *templateMerge) names() []string {
 		was, had := base[name]
 		return !had || hint != "" && hint != was
 	}
+
 	set := map[string]bool{}
 	for name, hint := range ours {
 		_, both := theirs[name]
 		set[name] = both || keep(name, hint)
 	}
+
 	for name, hint := range theirs {
 		if mine, both := ours[name]; !both {
 			set[name] = keep(name, hint)
@@ -92,6 +95,7 @@ func (m *templateMerge) names() []string {
 			m.ours.lines[i].text = name + "=" + hint
 		}
 	}
+
 	maps.DeleteFunc(set, func(_ string, kept bool) bool { return !kept })
 	return slices.Sorted(maps.Keys(set))
 }
@@ -131,16 +135,18 @@ func (m *templateMerge) addNames(names []string) {
 					come = append(come, line)
 				}
 			}
+
 			if commented != (len(come) > 0) {
 				continue
 			}
 			have[name] = true
-			line := templateLine{name, name + "=" + m.hints[name]}
+			line := templateLine{name: name, text: name + "=" + m.hints[name]}
 			if len(come) == 0 {
 				m.lines = insertName(m.lines, name)
 				m.lines[indexOfName(m.lines, name)] = line
 				continue
 			}
+
 			top := i - len(above)
 			spaced := top > 0 && isBlank(m.theirs.lines[top-1]) || top == 0 && i+1 < len(m.theirs.lines) && isBlank(m.theirs.lines[i+1])
 			m.insertBlock(append(come, line), spaced)
@@ -205,6 +211,7 @@ func (m *templateMerge) addFreeComments() {
 		for i+1 < len(lines) && isComment(lines[i+1]) {
 			i++
 		}
+
 		if i+1 < len(lines) && lines[i+1].name != "" {
 			continue // speaks of a name
 		}
@@ -214,6 +221,7 @@ func (m *templateMerge) addFreeComments() {
 				run = append(run, line)
 			}
 		}
+
 		if len(run) == 0 {
 			continue
 		}

@@ -189,8 +189,8 @@ func checkTemplateMerge(t *testing.T, base, ours, theirs []byte) {
 		}
 		return
 	}
-	if len(merged.Values()) > 0 {
-		t.Fatalf("a value came in, line %d", merged.Values()[0].Line)
+	if values := withNames(merged); len(values) > 0 {
+		t.Fatalf("a value came in, line %d", values[0].Line)
 	}
 	if again := merged.With(names); !bytes.Equal(again, once) {
 		t.Fatalf("not as With writes it: %q, %q", once, again)

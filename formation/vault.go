@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sort"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -24,7 +24,7 @@ type Vault struct {
 // entry is one value: a string, or the JSON of anything else, kept as it is.
 type entry struct {
 	value string
-	raw   json.RawMessage // set when the value is no string that UTF-8 can hold
+	raw   []byte // set when the value is no string that UTF-8 can hold
 }
 
 // String keeps values out of logs and test failures.
@@ -48,103 +48,80 @@ var ErrNotText = errors.New("the stored value is not a text")
 
 // DecodeVault reads a vault's plaintext as Python's json.loads does: UTF-8
 // without a BOM, of a name that comes twice the last value counts. Values that
-// are no strings are kept byte for byte.
+// are no strings are kept byte for byte. Errors: *ContentError.
 func DecodeVault(plaintext []byte) (*Vault, error) {
 	if !utf8.Valid(plaintext) {
 		return nil, &ContentError{"it holds bytes that are not UTF-8"}
 	}
-	if v := decodePlain(plaintext); v != nil {
-		return v, nil
-	}
-	decoder := json.NewDecoder(bytes.NewReader(plaintext))
-	token, err := decoder.Token()
-	if err != nil {
-		return nil, &ContentError{"it does not hold JSON"}
-	}
-	if token != json.Delim('{') {
+
+	var v Vault
+	err := json.Unmarshal(plaintext, &v.entries)
+
+	var damaged *json.SyntaxError
+	switch {
+	case errors.As(err, &damaged):
+		return nil, &ContentError{"its JSON is damaged"}
+	case err != nil, v.entries == nil: // null is no error
 		return nil, &ContentError{"it does not hold a JSON object of names and values"}
 	}
-	v := NewVault()
-	for decoder.More() {
-		// A name is a string token; half a surrogate pair in one becomes U+FFFD.
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, &ContentError{"its JSON is damaged"}
-		}
-		name, _ := token.(string)
-		var raw json.RawMessage
-		if err := decoder.Decode(&raw); err != nil {
-			return nil, &ContentError{"its JSON is damaged"}
-		}
-		v.entries[name] = decodeEntry(raw)
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, &ContentError{"its JSON is damaged"}
-	}
-	if _, err := decoder.Token(); err != io.EOF {
-		return nil, &ContentError{"something follows its JSON"}
-	}
-	return v, nil
+	return &v, nil
 }
 
-func decodeEntry(raw json.RawMessage) entry {
-	if len(raw) == 0 || raw[0] != '"' || hasLoneSurrogate(raw) {
-		return entry{raw: bytes.Clone(raw)}
+// UnmarshalJSON takes in one value of any type. A name with half a surrogate
+// pair, which does not come here, gets U+FFFD in its place.
+func (e *entry) UnmarshalJSON(raw []byte) error {
+	if raw[0] == '"' {
+		if bytes.IndexByte(raw, '\\') < 0 {
+			e.value = string(raw[1 : len(raw)-1])
+			return nil
+		}
+		if _, halves := spellHalves(raw); !halves {
+			return json.Unmarshal(raw, &e.value)
+		}
 	}
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return entry{value: string(raw[1 : len(raw)-1])}
-	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return entry{raw: bytes.Clone(raw)}
-	}
-	return entry{value: s}
+	e.raw = bytes.Clone(raw)
+	return nil
 }
 
-// hasLoneSurrogate reports whether a JSON string spells half a surrogate pair
-// (\ud800), which Python keeps and which no UTF-8 can hold.
-func hasLoneSurrogate(raw []byte) bool {
-	for i := 0; i+5 < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		if raw[i+1] != 'u' {
-			i++
-			continue
-		}
-		high, ok := hex4(raw[i+2:])
-		if !ok || !utf16.IsSurrogate(high) {
-			i += 5
-			continue
-		}
-		if i+11 >= len(raw) || raw[i+6] != '\\' || raw[i+7] != 'u' {
-			return true
-		}
-		low, ok := hex4(raw[i+8:])
-		if !ok || utf16.DecodeRune(high, low) == utf8.RuneError {
-			return true
-		}
-		i += 11
-	}
-	return false
-}
-
-func hex4(b []byte) (rune, bool) {
-	var r rune
-	if len(b) < 4 {
-		return 0, false
-	}
-	for _, c := range b[:4] {
+// spellHalves returns valid JSON in which no string holds half a surrogate pair
+// (\ud800), which Python keeps and which no UTF-8 can hold: it becomes U+FFFD and
+// its four digits, and so does U+FFFD itself, so that different strings stay
+// different.
+func spellHalves(raw []byte) (spelled []byte, halves bool) {
+	spelled = make([]byte, 0, len(raw))
+	for i := 0; i < len(raw); {
+		size, unit := 1, rune(0)
 		switch {
-		case c >= '0' && c <= '9':
-			r = r<<4 | rune(c-'0')
-		case c|0x20 >= 'a' && c|0x20 <= 'f':
-			r = r<<4 | rune(c|0x20-'a'+10)
-		default:
-			return 0, false
+		case bytes.HasPrefix(raw[i:], []byte("\ufffd")):
+			size, unit = utf8.RuneLen(utf8.RuneError), utf8.RuneError
+		case raw[i] == '\\' && raw[i+1] != 'u':
+			size = 2
+		case raw[i] == '\\':
+			size, unit = 6, escapedUnit(raw[i:])
+			if utf16.DecodeRune(unit, escapedUnit(raw[i+6:])) != utf8.RuneError {
+				size, unit = 12, 0 // both halves
+			}
 		}
+
+		if half := utf16.IsSurrogate(unit); half || unit == utf8.RuneError {
+			spelled = fmt.Appendf(spelled, "\ufffd%04x", unit)
+			halves = halves || half
+		} else {
+			spelled = append(spelled, raw[i:i+size]...)
+		}
+		i += size
 	}
-	return r, true
+
+	return spelled, halves
+}
+
+// escapedUnit is the number of the \u escape that JSON goes on with, or 0.
+func escapedUnit(raw []byte) rune {
+	if !bytes.HasPrefix(raw, []byte(`\u`)) {
+		return 0
+	}
+	n, _ := strconv.ParseUint(string(raw[2:6]), 16, 16)
+	return rune(n)
 }
 
 // Encode returns the vault's plaintext: the bytes of Python's
@@ -169,6 +146,7 @@ func (v *Vault) Encode() []byte {
 			writeJSONString(&b, e.value)
 		}
 	}
+
 	b.WriteString("\n}")
 	return b.Bytes()
 }
@@ -182,6 +160,7 @@ func writeJSONString(b *bytes.Buffer, s string) {
 			b.WriteByte(hex[r>>shift&0xf])
 		}
 	}
+
 	b.WriteByte('"')
 	for _, r := range s {
 		switch {
@@ -208,6 +187,7 @@ func writeJSONString(b *bytes.Buffer, s string) {
 			escape(r)
 		}
 	}
+
 	b.WriteByte('"')
 }
 

@@ -3,13 +3,11 @@ package formation
 import (
 	"bytes"
 	"crypto/rand"
-	"crypto/sha256"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 )
@@ -130,14 +128,17 @@ func (v *Vault) Spoil(name string) { v.Set(name, rand.Text()) }
 
 // Describe returns the vault as git's textconv shows it: a line "NAME MARK" for
 // each name, sorted, where the mark tells the values of one name apart and tells
-// nothing to whoever lacks the key. Names of other characters than printable
-// ASCII are quoted as in JSON, so that none passes for a line of its own.
+// nothing to whoever lacks the key. Names with other characters than printable
+// ASCII are quoted as in JSON, so that none passes for a line of its own; so are
+// those with : or #, which could be commands to the pipeline that prints them.
 // Equal values have equal marks, however they are spelled.
 func (v *Vault) Describe(key *crypto.Key) []byte {
 	var b bytes.Buffer
 	for _, name := range v.Names() {
-		if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) || name == "" {
-			writeJSONString(&b, name)
+		if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\:#`, r) }) || name == "" {
+			var quoted bytes.Buffer
+			writeJSONString(&quoted, name)
+			b.Write(bytes.ReplaceAll(quoted.Bytes(), []byte("#"), []byte(`\u0023`)))
 		} else {
 			b.WriteString(name)
 		}
@@ -162,135 +163,47 @@ func (e entry) meaning() []byte {
 	if e.raw == nil {
 		return []byte(e.value)
 	}
-	p := plainJSON{in: e.raw}
-	return append([]byte{0xff}, p.value()...)
+	return append([]byte{0xff}, canonicalJSON(e.raw)...)
 }
 
-// plainJSON rewrites valid JSON in one form for all its spellings: no blanks,
-// strings without escapes (half a surrogate pair as three bytes, WTF-8), the
-// names of an object sorted and each once, the last value counting, and numbers
-// as Python's json tells them apart: whole ones by their digits, others by
-// their float64. Strings are written with their length, lists and objects as a
-// SHA-256 of what they hold, so that no two values share a form.
-type plainJSON struct {
-	in []byte
-	at int
-}
+// canonicalJSON is one form for all spellings of a JSON value: of an object's
+// names, sorted, each once, the last value counts.
+func canonicalJSON(raw []byte) []byte {
+	spelled, _ := spellHalves(raw)
+	decoder := json.NewDecoder(bytes.NewReader(spelled))
+	decoder.UseNumber()
 
-// next skips blanks and returns the byte that follows, 0 at the end.
-func (p *plainJSON) next() byte {
-	for p.at < len(p.in) {
-		switch c := p.in[p.at]; c {
-		case ' ', '\t', '\r', '\n', ',', ':':
-			p.at++ // between values; the input is known to be valid
-		default:
-			return c
-		}
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return raw // it was read once, so it is JSON
 	}
-	return 0
-}
-
-func (p *plainJSON) value() string {
-	switch c := p.next(); c {
-	case '"':
-		return p.text()
-	case '[':
-		var b strings.Builder
-		for p.at++; p.next() != ']' && p.at < len(p.in); {
-			b.WriteString(p.value())
-			b.WriteByte(',')
-		}
-		p.at++
-		return plainSum('[', b.String())
-	case '{':
-		members := map[string]string{}
-		for p.at++; p.next() == '"'; {
-			name := p.text()
-			members[name] = p.value()
-		}
-		p.at++
-		var b strings.Builder
-		for _, name := range slices.Sorted(maps.Keys(members)) {
-			b.WriteString(name)
-			b.WriteString(members[name])
-			b.WriteByte(',')
-		}
-		return plainSum('{', b.String())
-	}
-	start := p.at
-	for p.at < len(p.in) && !bytes.ContainsRune([]byte(" \t\r\n,:]}"), rune(p.in[p.at])) {
-		p.at++
-	}
-	return plainNumber(string(p.in[start:p.at]))
-}
-
-// plainSum stands for what a list or an object holds. A sum, so that the work
-// does not grow with the square of the nesting.
-func plainSum(kind byte, members string) string {
-	sum := sha256.Sum256([]byte(members))
-	return string(kind) + string(sum[:])
-}
-
-// plainNumber is one form for all spellings of a number; other words stay.
-func plainNumber(word string) string {
-	if word == "-0" {
-		return "0"
-	}
-	if strings.Trim(word, "+-.0123456789eE") != "" || !strings.ContainsAny(word, ".eE") {
-		return word // true, null, a whole number
-	}
-	f, err := strconv.ParseFloat(word, 64)
+	canonical, err := json.Marshal(canonicalNumbers(value))
 	if err != nil {
-		return word // out of range
+		return raw // what was decoded can be encoded
 	}
-	return strconv.FormatFloat(f, 'e', -1, 64) // the e keeps 1.0 apart from 1
+	return canonical
 }
 
-// text reads a string and returns it as LENGTH"BYTES.
-func (p *plainJSON) text() string {
-	var b []byte
-	for p.at++; p.at < len(p.in) && p.in[p.at] != '"'; p.at++ {
-		c := p.in[p.at]
-		if c != '\\' || p.at+1 == len(p.in) {
-			b = append(b, c)
-			continue
+// canonicalNumbers makes numbers what Python's json tells apart: whole ones by
+// their digits, others by their float64.
+func canonicalNumbers(value any) any {
+	switch value := value.(type) {
+	case []any:
+		for i := range value {
+			value[i] = canonicalNumbers(value[i])
 		}
-		p.at++
-		switch c = p.in[p.at]; c {
-		case 'b':
-			b = append(b, '\b')
-		case 'f':
-			b = append(b, '\f')
-		case 'n':
-			b = append(b, '\n')
-		case 'r':
-			b = append(b, '\r')
-		case 't':
-			b = append(b, '\t')
-		case 'u':
-			b = p.escaped(b)
-		default:
-			b = append(b, c)
+	case map[string]any:
+		for name := range value {
+			value[name] = canonicalNumbers(value[name])
+		}
+	case json.Number:
+		f, err := value.Float64()
+		switch whole := !strings.ContainsAny(value.String(), ".eE"); {
+		case value == "-0":
+			return json.Number("0")
+		case !whole && err == nil: // in range
+			return json.Number(strconv.FormatFloat(f, 'e', -1, 64)) // the e keeps 1.0 apart from 1
 		}
 	}
-	p.at++
-	return strconv.Itoa(len(b)) + `"` + string(b)
-}
-
-// escaped appends the character of a \u escape, with p.at on the u, and leaves
-// p.at on the escape's last byte.
-func (p *plainJSON) escaped(b []byte) []byte {
-	r, _ := hex4(p.in[p.at+1:])
-	p.at += 4
-	if !utf16.IsSurrogate(r) {
-		return utf8.AppendRune(b, r)
-	}
-	if bytes.HasPrefix(p.in[min(p.at+1, len(p.in)):], []byte(`\u`)) {
-		low, _ := hex4(p.in[p.at+3:])
-		if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
-			p.at += 6
-			return utf8.AppendRune(b, pair)
-		}
-	}
-	return append(b, 0xe0|byte(r>>12), 0x80|byte(r>>6)&0x3f, 0x80|byte(r)&0x3f)
+	return value
 }

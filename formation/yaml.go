@@ -20,12 +20,33 @@ type scalar struct {
 	value        string
 	line, column int // 1-based, in characters: where its text or opening quote starts
 	key          bool
+	path         []string // the keys above it, without the places in lists; for the call alone
 }
 
 // scalars calls yield for every string of every document in content. Anchored
 // values come once, where they stand; aliases are not followed, so a small
 // file stays small work. It fails where content is no YAML.
-func scalars(content []byte, yield func(scalar)) (err error) {
+func scalars(content []byte, yield func(scalar)) error {
+	return decodeYAML(content, func(decoder *yaml.Decoder) error {
+		for {
+			var document yaml.Node
+			if err := decoder.Decode(&document); err != nil {
+				return err
+			}
+			walkScalars(&document, nil, false, yield)
+		}
+	})
+}
+
+// DecodeYAML reads the first document of content into a value, as yaml.Unmarshal
+// does; without a document the value stays as it is. It fails where content is no
+// YAML, with an error that quotes none of it.
+func DecodeYAML(content []byte, into any) error {
+	return decodeYAML(content, func(decoder *yaml.Decoder) error { return decoder.Decode(into) })
+}
+
+// decodeYAML has read take the documents from content until there is no more.
+func decodeYAML(content []byte, read func(*yaml.Decoder) error) (err error) {
 	if len(content) > maxYAML {
 		return fmt.Errorf("longer than %d MiB", maxYAML>>20)
 	}
@@ -35,17 +56,12 @@ func scalars(content []byte, yield func(scalar)) (err error) {
 			err = errMalformed
 		}
 	}()
-	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	for {
-		var document yaml.Node
-		if err := decoder.Decode(&document); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return yamlError(err)
-		}
-		walkScalars(&document, false, yield)
+
+	err = read(yaml.NewDecoder(bytes.NewReader(content)))
+	if err == nil || errors.Is(err, io.EOF) {
+		return nil
 	}
+	return yamlError(err)
 }
 
 var errMalformed = errors.New("malformed YAML")
@@ -83,17 +99,21 @@ func yamlError(err error) error {
 	return errors.New(b.String())
 }
 
-func walkScalars(node *yaml.Node, key bool, yield func(scalar)) {
+func walkScalars(node *yaml.Node, path []string, key bool, yield func(scalar)) {
 	switch node.Kind {
 	case yaml.ScalarNode:
-		yield(scalar{node.Value, node.Line, node.Column, key})
+		yield(scalar{node.Value, node.Line, node.Column, key, path})
 	case yaml.MappingNode:
 		for i, child := range node.Content {
-			walkScalars(child, key || i%2 == 0, yield)
+			if i%2 == 0 {
+				walkScalars(child, path, true, yield)
+			} else {
+				walkScalars(child, append(path, node.Content[i-1].Value), key, yield)
+			}
 		}
 	case yaml.DocumentNode, yaml.SequenceNode:
 		for _, child := range node.Content {
-			walkScalars(child, key, yield)
+			walkScalars(child, path, key, yield)
 		}
 	}
 }

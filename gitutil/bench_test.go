@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"math/rand"
 	"os"
 	"os/exec"
@@ -17,21 +16,7 @@ import (
 // commits that change three of them each.
 func benchRepo(b *testing.B, files, commits int) *testRepo {
 	b.Helper()
-	needGit(b)
-	home := resolve(b.TempDir())
-	r := &testRepo{dir: filepath.Join(home, "repo"), env: testEnv(home)}
-	run := func(stdin io.Reader, args ...string) {
-		b.Helper()
-		cmd := exec.Command("git", args...)
-		cmd.Dir, cmd.Env, cmd.Stdin = r.dir, r.env, stdin
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("git %q: %v\n%s", args, err, out)
-		}
-	}
-	if err := os.Mkdir(r.dir, 0o755); err != nil {
-		b.Fatal(err)
-	}
-	run(nil, "init", "-q", "-b", "main")
+	r := newRepo(b)
 	random := rand.New(rand.NewSource(1))
 	words := strings.Fields("agent memory server model config token budget limit retry timeout cache index worker queue stream header")
 	text := func() string {
@@ -59,9 +44,9 @@ func benchRepo(b *testing.B, files, commits int) *testRepo {
 			put(random.Intn(files))
 		}
 	}
-	run(&stream, "fast-import", "--quiet")
-	run(nil, "reset", "-q", "--hard", "main")
-	run(nil, "repack", "-adq")
+	r.gitIn(stream.String(), "fast-import", "--quiet")
+	r.git("reset", "-q", "--hard", "main")
+	r.git("repack", "-adq")
 	return r
 }
 
@@ -107,7 +92,7 @@ func benchStaged(b *testing.B, files, staged int) {
 					b.Fatal(err)
 				}
 				n := 0
-				err = repo.Staged(context.Background(), StagedOptions{}, Visitor{Blob: func(*Blob) error { n++; return nil }})
+				err = repo.Staged(context.Background(), Visitor{Blob: func(*Blob) error { n++; return nil }})
 				if err != nil || n != staged {
 					b.Fatalf("%d blobs, %v", n, err)
 				}
@@ -155,21 +140,7 @@ func BenchmarkHistory(b *testing.B) {
 // BenchmarkLog is over 2,000 commits that change 20 vaults, among as many that
 // change other files. The floor is git's own log of the same paths.
 func BenchmarkLog(b *testing.B) {
-	needGit(b)
-	home := resolve(b.TempDir())
-	r := &testRepo{dir: filepath.Join(home, "repo"), env: testEnv(home)}
-	git := func(stdin io.Reader, args ...string) {
-		b.Helper()
-		cmd := exec.Command("git", args...)
-		cmd.Dir, cmd.Env, cmd.Stdin = r.dir, r.env, stdin
-		if out, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("git %q: %v\n%s", args, err, out)
-		}
-	}
-	if err := os.Mkdir(r.dir, 0o755); err != nil {
-		b.Fatal(err)
-	}
-	git(nil, "init", "-q", "-b", "main")
+	r := newRepo(b)
 	random := rand.New(rand.NewSource(1))
 	var stream bytes.Buffer
 	var paths []string
@@ -194,8 +165,8 @@ func BenchmarkLog(b *testing.B) {
 			put(paths[random.Intn(len(paths))])
 		}
 	}
-	git(&stream, "fast-import", "--quiet")
-	git(nil, "repack", "-adq")
+	r.gitIn(stream.String(), "fast-import", "--quiet")
+	r.git("repack", "-adq")
 	for name, args := range map[string][]string{
 		"floor":        append([]string{"log", "--raw", "--"}, paths...),
 		"floor, glob":  {"log", "--raw", "--", ":(top,glob)**/secrets.enc"},

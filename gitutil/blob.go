@@ -1,8 +1,12 @@
 package gitutil
 
 import (
+	"context"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 )
 
 // Mode is the kind of an entry as git stores it. Only these three kinds have
@@ -28,6 +32,12 @@ type Blob struct {
 	Commit string // the commit that brings it in; empty outside of Commits and History
 	Size   int64  // of the whole content
 	Data   []byte // its first Visitor.MaxBlob bytes: truncated where shorter than Size
+
+	// Rest reads what follows Data, as far as somebody wants to; nil where nothing
+	// does. Reopen reads all of it once more, from the beginning. Both are for a
+	// truncated blob alone, and good until the callback returns.
+	Rest   io.Reader
+	Reopen func() (io.ReadCloser, error)
 
 	// Err says why a file of the work tree could not be read; Data is empty
 	// then. Content that git should have and has not ends the visit instead.
@@ -68,7 +78,7 @@ type Visitor struct {
 	Blob   func(*Blob) error
 	// Deleted is called for each path that the pending commit takes away (Staged).
 	Deleted func(path string) error
-	// MaxBlob bounds how many bytes of one file are read, DefaultMaxBlob when 0.
+	// MaxBlob bounds how many bytes of one file are held, DefaultMaxBlob when 0.
 	MaxBlob int64
 }
 
@@ -118,6 +128,30 @@ func (s *seenBlobs) add(path, id string) bool {
 // maxBlobs is the most that Blobs reads of one object. A history may hold
 // anything under the name that is asked for.
 const maxBlobs = 256 << 20
+
+// BlobIDs are the ids that git has for content, in SHA-1 and in SHA-256: which of
+// the two a repository uses, a note about it need not know.
+func BlobIDs(content []byte) []string {
+	blob := append(fmt.Appendf(nil, "blob %d\x00", len(content)), content...)
+	short, long := sha1.Sum(blob), sha256.Sum256(blob)
+	return []string{hex.EncodeToString(short[:]), hex.EncodeToString(long[:])}
+}
+
+// Show is a file of a commit (git show REV:PATH), of which path is the path from the top; nil where
+// it cannot be had, for whatever reason.
+func Show(ctx context.Context, repo Repository, rev, path string) []byte {
+	var content []byte
+	err := repo.TreeBlobs(ctx, rev, path, Visitor{MaxBlob: maxBlobs, Blob: func(b *Blob) error {
+		if b.Path == path && !b.Truncated() {
+			content = append([]byte{}, b.Data...)
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil
+	}
+	return content
+}
 
 // LargeObjectError says that an object was not read because of its size.
 type LargeObjectError struct {

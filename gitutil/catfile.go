@@ -21,6 +21,7 @@ type catFile struct {
 	out    *bufio.Reader
 	stderr bytes.Buffer
 	data   []byte // reused from blob to blob
+	left   int64  // bytes of the object that was asked for last, and not read yet
 
 	ended  sync.Once
 	endErr error
@@ -65,9 +66,11 @@ func (g *gitRepo) Close() error {
 	return nil
 }
 
+// bigFiles is the setting above which git streams a blob instead of holding all of it.
+const bigFiles = "core.bigFileThreshold=4m"
+
 func (g *gitRepo) startCatFile() (*catFile, error) {
-	// Above the threshold git streams a blob instead of holding all of it.
-	cmd := g.command(context.Background(), "-c", "core.bigFileThreshold=16m", "cat-file", "--batch")
+	cmd := g.command(context.Background(), "-c", bigFiles, "cat-file", "--batch")
 	c := &catFile{cmd: cmd}
 	cmd.Stderr = &c.stderr
 	in, err := cmd.StdinPipe()
@@ -100,7 +103,8 @@ func (c *catFile) ask(id string) error {
 // flush hands what was asked to git. It is called by the asking goroutine alone.
 func (c *catFile) flush() { c.ids.Flush() }
 
-// read fills in the size and the data of the object that is next in line.
+// read fills in the size and the data of the object that is next in line. What
+// follows the data is for Rest, until pass.
 func (c *catFile) read(ctx context.Context, b *Blob, kind string, max int64) error {
 	header, err := c.out.ReadSlice('\n')
 	if err != nil {
@@ -124,10 +128,63 @@ func (c *catFile) read(ctx context.Context, b *Blob, kind string, max int64) err
 	if _, err := io.ReadFull(c.out, c.data); err != nil {
 		return c.failure(ctx, b)
 	}
-	if _, err := io.CopyN(io.Discard, c.out, b.Size-int64(n)+1); err != nil {
+	c.left = b.Size - int64(n)
+	if b.Data = c.data; c.left > 0 {
+		b.Rest = &catRest{c, ctx, b}
+	}
+	return nil
+}
+
+// pass leaves what nobody read of an object, and the line end behind it.
+func (c *catFile) pass(ctx context.Context, b *Blob) error {
+	if _, err := io.CopyN(io.Discard, c.out, c.left+1); err != nil {
 		return c.failure(ctx, b)
 	}
-	b.Data = c.data
+	return nil
+}
+
+// catRest reads on in the object that was asked for last.
+type catRest struct {
+	cat *catFile
+	ctx context.Context
+	b   *Blob
+}
+
+func (r *catRest) Read(p []byte) (int, error) {
+	if r.cat.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := r.cat.out.Read(p[:min(int64(len(p)), r.cat.left)])
+	r.cat.left -= int64(n)
+	if err != nil {
+		err = r.cat.failure(r.ctx, r.b)
+	}
+	return n, err
+}
+
+// reopen reads a blob once more, by a git of its own.
+func (g *gitRepo) reopen(ctx context.Context, id string) (io.ReadCloser, error) {
+	cmd := g.command(ctx, "-c", bigFiles, "cat-file", "blob", id)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, &GitError{Args: []string{"cat-file"}, Code: -1, Err: err}
+	}
+	return &oneBlob{out, cmd}, nil
+}
+
+// oneBlob is a git that prints a blob.
+type oneBlob struct {
+	io.Reader
+	cmd *exec.Cmd
+}
+
+// Close ends git, which may not be done.
+func (o *oneBlob) Close() error {
+	o.cmd.Process.Kill()
+	o.cmd.Wait()
 	return nil
 }
 

@@ -67,8 +67,8 @@ func TestCommits(t *testing.T) {
 	}{
 		{"everything", Range{}, join(one, side, main, merge)},
 		{"range", Range{Include: []string{"main"}, Exclude: []string{"v1"}}, join(side, fromV1, merge)},
-		{"base", Base("side"), join(fromV1, merge)},
-		{"base is ahead", Base("main"), ""},
+		{"base", Range{Exclude: []string{"side"}}, join(fromV1, merge)},
+		{"base is ahead", Range{Exclude: []string{"main"}}, ""},
 		{"several exclusions", Range{Include: []string{"HEAD"}, Exclude: []string{"side", "HEAD~1"}}, join(merge)},
 		{"parents", Range{Include: []string{"HEAD^2"}, Exclude: []string{"HEAD^2^"}}, join(side)},
 		{"known to the other side", Range{Known: []string{r.git("rev-parse", "side"), strings.Repeat("1", 40), strings.Repeat("0", 40)}}, join(fromV1, merge)},
@@ -76,15 +76,18 @@ func TestCommits(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			(&testRepo{t: t, dir: r.dir, env: r.env}).both(false, tt.want, visitCommits(tt.rng))
+			r.in(t).both(false, tt.want, visitCommits(tt.rng))
 		})
 	}
 	t.Run("remote", func(t *testing.T) {
-		r := &testRepo{t: t, dir: r.dir, env: r.env}
+		r := r.in(t)
 		r.git("update-ref", "refs/remotes/up/side", "side")
 		r.git("update-ref", "refs/remotes/upper/main", "main")
 		r.both(false, join(fromV1, merge), visitCommits(Range{ExceptRemote: "up"}))
 		r.both(false, join(one, side, main, merge), visitCommits(Range{ExceptRemote: "nowhere"}))
+		r.both(false, "", visitCommits(Range{Unpushed: true}))
+		r.git("update-ref", "-d", "refs/remotes/upper/main")
+		r.both(false, join(fromV1, merge), visitCommits(Range{Unpushed: true}))
 	})
 	t.Run("unknown", func(t *testing.T) {
 		for _, backend := range []string{"git", "go-git"} {
@@ -137,6 +140,8 @@ func TestHistory(t *testing.T) {
 	r.git("tag", "-m", "t", "tree", r.gitIn("100644 blob "+blob+"\tx\n", "mktree"))
 	r.git("pack-refs", "--all")
 	r.git("symbolic-ref", "refs/heads/dangling", "refs/heads/none")
+	// What this program keeps for itself is pushed by nothing.
+	r.git("update-ref", OwnRefs+"scrubbed/x", r.gitIn("", "commit-tree", "-m", "kept", "HEAD^{tree}"))
 	want := lines(`commit "one\n"`, `100644 "a" "1"`, `100644 "d/b" "1"`,
 		`commit "side\n"`, `100644 "d/b" "side"`,
 		`commit "leak\n\nbody\n:100644 looks like a change\n"`, `100644 "a" "leak"`,
@@ -236,8 +241,8 @@ func TestShallowClone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if cut, err := repo.Shallow(context.Background()); !cut || err != nil {
-			t.Errorf("%s: Shallow: %v, %v", backend, cut, err)
+		if len(repo.Layout().ShallowCommits()) == 0 {
+			t.Errorf("%s: it is not known to be shallow", backend)
 		}
 		for name, visit := range map[string]func(context.Context, Visitor) error{
 			"History": repo.History,
@@ -272,9 +277,6 @@ func TestPartialClone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if partial, err := repo.Partial(context.Background()); !partial || err != nil {
-			t.Errorf("%s: Partial: %v, %v", backend, partial, err)
-		}
 		_, err = visited(repo.History)
 		var absent *MissingObjectError
 		if !errors.As(err, &absent) || absent.ID != missing || absent.Path != "a" {
@@ -294,12 +296,6 @@ func TestPartialClone(t *testing.T) {
 	}
 	if out := p.git("cat-file", "--batch-check", "--batch-all-objects"); strings.Contains(out, missing) {
 		t.Error("the missing object was fetched")
-	}
-	if full := (&testRepo{t: t, dir: r.dir, env: r.env}); true {
-		full.both(false, "false", func(repo Repository) (string, error) {
-			partial, err := repo.Partial(context.Background())
-			return fmt.Sprint(partial), err
-		})
 	}
 }
 
@@ -322,5 +318,95 @@ func TestDamagedRepository(t *testing.T) {
 			t.Errorf("%s: %v", backend, err)
 		}
 		repo.Close()
+	}
+}
+
+func TestShow(t *testing.T) {
+	r := newRepo(t)
+	r.write("d/a", "1")
+	r.write("d/empty", "")
+	r.write("d/deep/x", "2")
+	r.write("odd \n*", "3")
+	r.commit("one")
+	r.write("d/a", "other")
+	r.commit("two")
+	for file, want := range map[string]string{"d/a": `"1"`, "d/empty": `""`, "d/deep": "nil", "d": "nil", "none": "nil", "d/deep/x": `"2"`, "odd \n*": `"3"`} {
+		r.both(false, want, func(repo Repository) (string, error) {
+			content := Show(context.Background(), repo, "HEAD~1", file)
+			if content == nil {
+				return "nil", nil
+			}
+			return fmt.Sprintf("%q", content), nil
+		})
+	}
+	r.both(false, "true", func(repo Repository) (string, error) {
+		return fmt.Sprint(Show(context.Background(), repo, "nowhere", "d/a") == nil), nil
+	})
+}
+
+func TestBlobIDs(t *testing.T) {
+	for i, format := range []string{"sha1", "sha256"} {
+		r := newRepo(t, "--object-format="+format)
+		for _, text := range []string{"", "text\n", "a\x00b"} {
+			if got, want := BlobIDs([]byte(text))[i], r.gitIn(text, "hash-object", "--stdin"); got != want {
+				t.Errorf("%s of %q: %s, git says %s", format, text, got, want)
+			}
+		}
+	}
+}
+
+func TestInWorkTree(t *testing.T) {
+	r := newRepo(t)
+	r.write("d/a", "1")
+	r.write("../outside/x", "1")
+	for link, to := range map[string]string{"in": "d/a", "folder": "d", "out": "../outside", "nowhere": "d/none", "git": ".git/config"} {
+		r.link(link, to)
+	}
+	layout, err := Discover(r.dir, r.repo().Getenv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{"d/a": true, "d/new": true, "in": true, "folder/new": true, "out": false, "out/new": false, "nowhere": false, "git": false, ".git/x": false, "../outside/x": false} {
+		if layout.InWorkTree(r.path(path)) != want {
+			t.Errorf("%s: %t", path, !want)
+		}
+	}
+}
+
+// A name that git warns of, and what it does not warn of.
+func TestUnambiguous(t *testing.T) {
+	r := newRepo(t)
+	r.write("a", "1")
+	id := r.commit("one")
+	r.write("a", "2")
+	r.commit("two")
+	r.git("config", "core.warnAmbiguousRefs", "false")
+	r.git("update-ref", "refs/remotes/origin/main", "HEAD~1")
+	r.git("update-ref", "refs/remotes/origin/HEAD", "HEAD~1")
+	r.git("tag", "both")
+	r.git("branch", "both", "HEAD~1")
+	r.git("tag", "origin/main")
+	r.git("branch", "origin")
+	r.git("branch", id[:8])
+	r.git("tag", "--no-sign", "deadbeef")
+	r.git("update-ref", "refs/heads/refs/heads/main", "HEAD~1")
+	r.git("tag", id)
+	for rev, want := range map[string]bool{
+		"both": false, "both~0": false, "both^{commit}": false, "tags/both": true, "heads/both": true, "refs/heads/both": true,
+		"origin/main": false, "remotes/origin/main": true, "refs/remotes/origin/main": true, "origin": false,
+		id[:8]: false, id[:9]: true, id: false, r.git("rev-parse", "HEAD"): true, "deadbeef": true,
+		"main": true, "refs/heads/main": false, "HEAD": true, "HEAD~1": true, "@": true, "nope": true, "": true, "-x": true,
+	} {
+		r.both(false, fmt.Sprint(want), func(repo Repository) (string, error) {
+			err := repo.Unambiguous(context.Background(), rev)
+			var ambiguous *AmbiguousError
+			if errors.As(err, &ambiguous) {
+				return "false", nil
+			}
+			return "true", err
+		})
+		if t.Failed() {
+			t.Fatalf("%q", rev)
+		}
 	}
 }

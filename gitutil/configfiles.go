@@ -1,57 +1,131 @@
 package gitutil
 
 import (
-	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 )
 
-// readLayers reads git's configuration without git, for the go-git backend:
-// system, global, local, work tree, then GIT_CONFIG_COUNT. include.path is
-// followed; conditional includes are not, and neither is GIT_CONFIG_PARAMETERS
-// (only a running git sets it).
+// layers reads git's configuration without git, entry by entry.
+type layers struct {
+	getenv  func(string) string
+	entries []scopedEntry
+}
+
+type scopedEntry struct {
+	configEntry
+	scope string // as git config --show-scope says it
+}
+
+// readLayers reads what git reads: system, global, local, work tree, then the
+// environment. include.path is followed; conditional includes are not.
 func readLayers(layout Layout, getenv func(string) string) *gitConfig {
-	c := &gitConfig{values: map[string]configValue{}}
-	add := func(path, scope string) { c.include(path, scope, getenv, 0) }
-	if !gitTrue(getenv("GIT_CONFIG_NOSYSTEM")) {
-		if path := getenv("GIT_CONFIG_SYSTEM"); path != "" {
-			add(path, "system")
-		} else if runtime.GOOS != "windows" {
-			add("/etc/gitconfig", "system")
-		}
+	l := &layers{getenv: getenv}
+	l.person()
+	l.file(filepath.Join(layout.CommonDir, "config"), "local", 0)
+	if c := l.config(); c.truth("extensions.worktreeconfig") {
+		l.file(filepath.Join(layout.GitDir, "config.worktree"), "worktree", 0)
 	}
-	if path := getenv("GIT_CONFIG_GLOBAL"); path != "" {
-		add(path, "global")
-	} else {
-		add(configHome(getenv, "config"), "global")
-		add(filepath.Join(homeDir(getenv), ".gitconfig"), "global")
-	}
-	add(filepath.Join(layout.CommonDir, "config"), "local")
-	if v, ok := c.values["extensions.worktreeconfig"]; ok && (v.value == "" || gitTrue(v.value)) {
-		add(filepath.Join(layout.GitDir, "config.worktree"), "worktree")
-	}
-	count, _ := strconv.Atoi(getenv("GIT_CONFIG_COUNT"))
-	for i := range min(count, 1000) {
-		n := strconv.Itoa(i)
-		c.values[canonicalKey(getenv("GIT_CONFIG_KEY_"+n))] = configValue{getenv("GIT_CONFIG_VALUE_" + n), "command"}
+	l.command()
+	return l.config()
+}
+
+// protectedEntries are the settings that no repository can be the source of
+// (git-config(1), "protected configuration"): those of the machine, of the person,
+// and of the command that is run.
+func protectedEntries(getenv func(string) string) []scopedEntry {
+	l := &layers{getenv: getenv}
+	l.person()
+	l.command()
+	return l.entries
+}
+
+// config is what counts of each key: its last value.
+func (l *layers) config() *gitConfig {
+	c := newGitConfig()
+	for _, e := range l.entries {
+		c.add(e.key, e.value, e.scope)
 	}
 	return c
 }
 
-func (c *gitConfig) include(path, scope string, getenv func(string) string, depth int) {
+// person reads the files of the machine and of the person.
+func (l *layers) person() {
+	if !gitTrue(l.getenv("GIT_CONFIG_NOSYSTEM")) {
+		if path := l.getenv("GIT_CONFIG_SYSTEM"); path != "" {
+			l.file(path, "system", 0)
+		} else if runtime.GOOS != "windows" {
+			l.file("/etc/gitconfig", "system", 0)
+		}
+	}
+	if path := l.getenv("GIT_CONFIG_GLOBAL"); path != "" {
+		l.file(path, "global", 0)
+	} else {
+		l.file(configHome(l.getenv, "config"), "global", 0)
+		l.file(filepath.Join(homeDir(l.getenv), ".gitconfig"), "global", 0)
+	}
+}
+
+// command reads what git -c hands down and GIT_CONFIG_COUNT says.
+func (l *layers) command() {
+	add := func(key, value string, bare bool) {
+		l.entries = append(l.entries, scopedEntry{configEntry{key: canonicalKey(key), value: value, bare: bare}, "command"})
+	}
+	count, _ := strconv.Atoi(l.getenv("GIT_CONFIG_COUNT"))
+	for i := range min(count, 1000) {
+		n := strconv.Itoa(i)
+		add(l.getenv("GIT_CONFIG_KEY_"+n), l.getenv("GIT_CONFIG_VALUE_"+n), false)
+	}
+	for text := strings.TrimLeft(l.getenv("GIT_CONFIG_PARAMETERS"), " "); text != ""; text = strings.TrimLeft(text, " ") {
+		key, rest, ok := cutQuoted(text)
+		if !ok {
+			return
+		}
+		value, assigned := "", false
+		if behind, is := strings.CutPrefix(rest, "="); is { // since git 2.31
+			if value, rest, assigned = cutQuoted(behind); !assigned {
+				value, rest, assigned = "", behind, false
+			}
+		} else {
+			key, value, assigned = strings.Cut(key, "=")
+		}
+		add(key, value, !assigned)
+		text = rest
+	}
+}
+
+// cutQuoted takes a word in single quotes off a text, as git quotes for a shell
+// (quote.c): what cannot stand in them stands between, behind a backslash.
+func cutQuoted(text string) (word, rest string, ok bool) {
+	var b strings.Builder
+	for strings.HasPrefix(text, "'") {
+		inside, behind, closed := strings.Cut(text[1:], "'")
+		if !closed {
+			return "", "", false
+		}
+		b.WriteString(inside)
+		if len(behind) < 3 || behind[0] != '\\' || behind[2] != '\'' {
+			return b.String(), behind, true
+		}
+		b.WriteByte(behind[1])
+		text = behind[2:]
+	}
+	return "", "", false
+}
+
+func (l *layers) file(path, scope string, depth int) {
 	if depth > 10 { // git's own limit
 		return
 	}
 	for _, e := range readConfigFile(path) {
-		c.values[e.key] = configValue{e.value, scope}
+		l.entries = append(l.entries, scopedEntry{e, scope})
 		if e.key == "include.path" && e.value != "" {
-			next := expandHome(e.value, getenv)
+			next := expandHome(e.value, l.getenv)
 			if !filepath.IsAbs(next) {
 				next = filepath.Join(filepath.Dir(path), next)
 			}
-			c.include(next, scope, getenv, depth+1)
+			l.file(next, scope, depth+1)
 		}
 	}
 }
@@ -85,93 +159,4 @@ func expandHome(path string, getenv func(string) string) string {
 		return filepath.Join(homeDir(getenv), rest)
 	}
 	return filepath.FromSlash(path)
-}
-
-// writeConfigKey sets one key of a config file under git's own lock, in place
-// of all the values it had.
-func writeConfigKey(path, key, value string) error {
-	old, err := os.ReadFile(path)
-	if err != nil && !os.IsNotExist(err) {
-		return err
-	}
-	return replaceLocked(path, setConfigKey(string(old), canonicalKey(key), value))
-}
-
-// setConfigKey takes out the lines of a key and adds it at the end, in a section
-// of its own if need be. Sections may come more than once.
-func setConfigKey(text, key, value string) []byte {
-	var b strings.Builder
-	kept := 0
-	entries := parseConfig(text)
-	for _, e := range entries {
-		if e.key == key {
-			b.WriteString(text[kept:e.start])
-			kept = e.end
-		}
-	}
-	b.WriteString(text[kept:])
-	section, name := key[:strings.LastIndexByte(key, '.')], key[strings.LastIndexByte(key, '.')+1:]
-	if out := b.String(); out != "" && !strings.HasSuffix(out, "\n") {
-		b.WriteByte('\n')
-	}
-	// A header may stand for the entry already if its section comes last.
-	if last := lastSection(b.String()); last != section {
-		main, sub, ok := strings.Cut(section, ".")
-		b.WriteString("[" + main)
-		if ok {
-			b.WriteString(" \"" + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(sub) + "\"")
-		}
-		b.WriteString("]\n")
-	}
-	b.WriteString("\t" + name + " = " + quoteConfigValue(value) + "\n")
-	return []byte(b.String())
-}
-
-// lastSection is the section that a line at the end of the text belongs to.
-func lastSection(text string) string {
-	const probe = "gitutil-probe"
-	entries := parseConfig(text + "\n" + probe + " = 1\n")
-	if len(entries) == 0 {
-		return ""
-	}
-	section, _ := strings.CutSuffix(entries[len(entries)-1].key, "."+probe)
-	return section
-}
-
-func quoteConfigValue(value string) string {
-	quoted := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`, "\b", `\b`).Replace(value)
-	if strings.ContainsAny(value, "#;\r") || strings.TrimSpace(value) != value {
-		return `"` + quoted + `"`
-	}
-	return quoted
-}
-
-// replaceLocked writes a file the way git does: PATH.lock, which must not exist,
-// then a rename.
-func replaceLocked(path string, data []byte) (err error) {
-	mode := os.FileMode(0o666)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	lock := path + ".lock"
-	f, err := os.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(lock)
-		}
-	}()
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(lock, path)
 }

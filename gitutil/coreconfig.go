@@ -42,8 +42,16 @@ type configEntry struct {
 	key   string
 	value string
 	bare  bool
+}
 
-	start, end int // of its line or lines in the text
+// OwnConfig gives the last value of each key in a clone's own configuration file,
+// without what it includes: section and name in lower case.
+func OwnConfig(layout Layout) map[string]string {
+	values := map[string]string{}
+	for _, e := range readConfigFile(filepath.Join(layout.CommonDir, "config")) {
+		values[e.key] = e.value
+	}
+	return values
 }
 
 // readConfigFile parses a file in git-config(1) syntax. What it cannot
@@ -60,7 +68,6 @@ func readConfigFile(path string) []configEntry {
 func parseConfig(text string) []configEntry {
 	var entries []configEntry
 	section := ""
-	length := len(text)
 	text = strings.TrimPrefix(text, "\ufeff")
 	for text != "" {
 		text = strings.TrimLeft(text, " \t\r\n")
@@ -81,7 +88,7 @@ func parseConfig(text string) []configEntry {
 				_, text, _ = strings.Cut(text, "\n")
 				continue
 			}
-			e := configEntry{key: strings.ToLower(text[:n]), start: length - len(text)}
+			e := configEntry{key: strings.ToLower(text[:n])}
 			if section != "" { // git allows none
 				e.key = section + "." + e.key
 			}
@@ -92,7 +99,6 @@ func parseConfig(text string) []configEntry {
 				e.bare = true
 				_, text, _ = strings.Cut(text, "\n")
 			}
-			e.end = length - len(text)
 			entries = append(entries, e)
 		}
 	}

@@ -1,9 +1,12 @@
 package gitutil
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // Layout says where a repository's parts are. All paths are absolute with
@@ -15,25 +18,73 @@ type Layout struct {
 	Bare      bool
 }
 
-// MainTop is the top of the main work tree, where this one is linked to it
-// (git-worktree(1)); "" elsewhere, and where the main repository is bare.
-func (l Layout) MainTop() string {
-	if l.Top == "" || l.GitDir == l.CommonDir || filepath.Base(l.CommonDir) != ".git" {
-		return ""
+// WorkTrees are the tops of the repository's other work trees (git-worktree(1)),
+// as far as they are there: the main one first, the linked ones by their name.
+func (l Layout) WorkTrees() []string {
+	var tops []string
+	add := func(top string) {
+		if top = paths.Real(top); top != l.Top && paths.There(filepath.Join(top, ".git")) {
+			tops = append(tops, top)
+		}
 	}
-	main := filepath.Dir(l.CommonDir)
-	if main == l.Top {
-		return ""
+	switch bare, worktree := coreSettings(Layout{GitDir: l.CommonDir, CommonDir: l.CommonDir}); {
+	case bare:
+	case worktree != "":
+		add(paths.From(l.CommonDir, filepath.FromSlash(worktree)))
+	case filepath.Base(l.CommonDir) == ".git":
+		add(filepath.Dir(l.CommonDir))
 	}
-	return main
+
+	linked := filepath.Join(l.CommonDir, "worktrees")
+	entries, err := os.ReadDir(linked)
+	if err != nil {
+		return tops // there are none
+	}
+	for _, entry := range entries {
+		dir := filepath.Join(linked, entry.Name())
+		if text, err := readSmall(filepath.Join(dir, "gitdir")); err == nil {
+			add(filepath.Dir(paths.From(dir, filepath.FromSlash(strings.TrimRight(text, "\r\n")))))
+		}
+	}
+	return tops
+}
+
+// Elsewhere tells whether a folder below the top begins another work tree, whose
+// files are none of this one's: one that is linked to a repository
+// (git-worktree(1)), be it this one, or a repository of its own. A submodule is
+// part of the work tree, and what lies in it goes with it.
+func (l Layout) Elsewhere(dir string) bool {
+	none := func(string) string { return "" } // what GIT_DIR and others say is said of this one
+	gitDir, found, err := gitDirAt(filepath.Join(dir, ".git"), none)
+	if err != nil || !found || l.Top == "" || paths.Real(dir) == l.Top {
+		return false
+	}
+	gitDir = paths.Real(gitDir)
+	if paths.Real(commonDir(gitDir, none)) != gitDir {
+		return true // linked
+	}
+	for _, own := range []string{l.GitDir, l.CommonDir} {
+		if paths.Within(filepath.Join(own, "modules"), gitDir) {
+			return false
+		}
+	}
+
+	// A submodule may also have its repository within itself, as one that was
+	// cloned by hand before it was added.
+	rel, inside := l.rel(dir)
+	submodule := false
+	_, err = readIndexFile(filepath.Join(l.GitDir, "index"), func() { submodule = false }, func(e *indexRecord) {
+		submodule = submodule || e.mode == modeSubmodule && string(e.path) == rel
+	})
+	return inside && !submodule && !errors.Is(err, errIndexForm)
 }
 
 // Discover finds the repository around dir the way git does (gitrepository-layout,
 // GIT_DIR, GIT_WORK_TREE, GIT_COMMON_DIR, GIT_CEILING_DIRECTORIES,
-// GIT_DISCOVERY_ACROSS_FILESYSTEM), without starting a process. It does not
-// judge who owns the repository: git does that when it is asked something.
+// GIT_DISCOVERY_ACROSS_FILESYSTEM), without starting a process. Of a repository
+// that is somebody else's it reads no more than is needed to find it.
 //
-// Errors: *NotRepositoryError.
+// Errors: *NotRepositoryError; *DubiousOwnershipError; *EmbeddedError.
 func Discover(dir string, getenv func(string) string) (Layout, error) {
 	start, err := filepath.Abs(dir)
 	if err != nil {
@@ -44,7 +95,7 @@ func Discover(dir string, getenv func(string) string) (Layout, error) {
 		return Layout{}, &NotRepositoryError{Dir: dir, Reason: "no such folder"}
 	}
 	if gitDir := getenv("GIT_DIR"); gitDir != "" {
-		return fromGitDir(absFrom(start, gitDir), start, start, getenv)
+		return fromGitDir(paths.From(start, gitDir), start, start, getenv)
 	}
 	ceiling := ceilingOf(start, getenv("GIT_CEILING_DIRECTORIES"))
 	crossing := gitTrue(getenv("GIT_DISCOVERY_ACROSS_FILESYSTEM"))
@@ -55,10 +106,24 @@ func Discover(dir string, getenv func(string) string) (Layout, error) {
 			return Layout{}, err
 		}
 		if found {
+			gitFile := ""
+			if target != dotGit {
+				gitFile = dotGit
+			}
+			if err := checkOwner(gitFile, at, target, getenv); err != nil {
+				return Layout{}, err
+			}
 			return fromGitDir(target, at, start, getenv)
 		}
 		if isGitDir(at, getenv) {
-			return fromGitDir(at, "", start, getenv)
+			if err := checkOwner("", "", at, getenv); err != nil {
+				return Layout{}, err
+			}
+			layout, err := fromGitDir(at, "", start, getenv)
+			if err == nil && isEmbedded(layout, getenv) {
+				return Layout{}, &EmbeddedError{Dir: layout.GitDir}
+			}
+			return layout, err
 		}
 		up := filepath.Dir(at)
 		if up == at || len(up) <= len(ceiling) || (!crossing && !sameDevice(at, up)) {
@@ -91,7 +156,7 @@ func gitDirAt(dotGit string, getenv func(string) string) (target string, found b
 	if !ok || path == "" {
 		return "", false, &NotRepositoryError{Dir: dotGit, Reason: "invalid gitfile format"}
 	}
-	path = absFrom(filepath.Dir(dotGit), filepath.FromSlash(path))
+	path = paths.From(filepath.Dir(dotGit), filepath.FromSlash(path))
 	if !isGitDir(path, getenv) {
 		return "", false, &NotRepositoryError{Dir: dotGit, Reason: "it leads to '" + path + "', which is no repository"}
 	}
@@ -114,21 +179,35 @@ func fromGitDir(gitDir, found, start string, getenv func(string) string) (Layout
 	if !isGitDir(gitDir, getenv) {
 		return Layout{}, &NotRepositoryError{Dir: gitDir}
 	}
-	layout := Layout{GitDir: resolve(gitDir)}
-	layout.CommonDir = resolve(commonDir(layout.GitDir, getenv))
+	layout := Layout{GitDir: paths.Real(gitDir)}
+	layout.CommonDir = paths.Real(commonDir(layout.GitDir, getenv))
 
 	bare, worktree := coreSettings(layout)
 	switch {
 	case getenv("GIT_WORK_TREE") != "":
-		layout.Top = resolve(absFrom(start, getenv("GIT_WORK_TREE")))
+		layout.Top = paths.Real(paths.From(start, getenv("GIT_WORK_TREE")))
 	case worktree != "" && !bare:
-		layout.Top = resolve(absFrom(layout.GitDir, filepath.FromSlash(worktree)))
+		layout.Top = paths.Real(paths.From(layout.GitDir, filepath.FromSlash(worktree)))
 	case bare:
 		layout.Bare = true
 	case found != "":
-		layout.Top = resolve(found)
+		layout.Top = paths.Real(found)
 	}
 	return layout, nil
+}
+
+// isEmbedded tells whether a git dir that was walked into lies in the work tree of
+// another repository (safe.bareRepository in git-config(1)), and is not that one's
+// own. That takes no .git along from anywhere, but a folder with the files of a git
+// dir is one like any other. What its commondir says counts for nothing: it came
+// along, too.
+func isEmbedded(layout Layout, getenv func(string) string) bool {
+	around, err := Discover(filepath.Dir(layout.GitDir), getenv)
+	if err != nil {
+		var none *NotRepositoryError
+		return !errors.As(err, &none) // it is there, and none to be read
+	}
+	return around.Top != "" && !paths.Within(around.CommonDir, layout.GitDir) && !paths.Within(around.GitDir, layout.GitDir)
 }
 
 // commonDir follows the "commondir" file of a linked work tree.
@@ -142,7 +221,7 @@ func commonDir(gitDir string, getenv func(string) string) string {
 	if err != nil {
 		return gitDir
 	}
-	return absFrom(gitDir, filepath.FromSlash(strings.TrimRight(text, "\r\n")))
+	return paths.From(gitDir, filepath.FromSlash(strings.TrimRight(text, "\r\n")))
 }
 
 // isGitDir is git's own test: a HEAD, a store of objects, and refs.
@@ -190,39 +269,13 @@ func ceilingOf(start, list string) string {
 			continue
 		}
 		if entry = filepath.Clean(entry); !raw {
-			entry = resolve(entry)
+			entry = paths.Real(entry)
 		}
-		if len(entry) > len(longest) && entry != start && within(start, entry) {
+		if len(entry) > len(longest) && entry != start && paths.Within(entry, start) {
 			longest = entry
 		}
 	}
 	return longest
-}
-
-// within tells whether path is dir or lies below it. Both are clean.
-func within(path, dir string) bool {
-	if path == dir {
-		return true
-	}
-	if !strings.HasSuffix(dir, string(filepath.Separator)) {
-		dir += string(filepath.Separator)
-	}
-	return strings.HasPrefix(path, dir)
-}
-
-func absFrom(base, path string) string {
-	if filepath.IsAbs(path) {
-		return filepath.Clean(path)
-	}
-	return filepath.Join(base, path)
-}
-
-// resolve follows symbolic links, or gives the path back where it does not exist.
-func resolve(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
-	}
-	return filepath.Clean(path)
 }
 
 func isDir(path string) bool {

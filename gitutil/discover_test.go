@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 func TestDiscover(t *testing.T) {
@@ -107,7 +110,7 @@ func TestDiscover(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := tt.setup(newRepo(t))
-			layout, err := Discover(r.dir, getenvFrom(r.env))
+			layout, err := Discover(r.dir, r.repo().Getenv)
 			if tt.none {
 				var none *NotRepositoryError
 				if !errors.As(err, &none) {
@@ -126,7 +129,7 @@ func TestDiscover(t *testing.T) {
 				got[2] = "true"
 			}
 			said := strings.Split(r.git("rev-parse", "--path-format=absolute", "--absolute-git-dir", "--git-common-dir", "--is-bare-repository"), "\n")
-			if strings.Join(got, "\n") != strings.Join([]string{said[0], resolve(said[1]), said[2]}, "\n") {
+			if strings.Join(got, "\n") != strings.Join([]string{said[0], paths.Real(said[1]), said[2]}, "\n") {
 				t.Errorf("%q, git says %q", got, said)
 			}
 			if layout.Top != "" {
@@ -153,14 +156,98 @@ func TestOpenErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if repo.Backend() != "go-git" {
-		t.Errorf("without git: %s", repo.Backend())
+	var none *NoGitError
+	if _, err := Writing(repo); !errors.As(err, &none) {
+		t.Errorf("without git it can be written to: %v", err)
 	}
 	if err := repo.Close(); err != nil {
 		t.Error(err)
 	}
-	var g *GitError
-	if _, err := Open(r.dir, Options{Backend: "git"}); !errors.As(err, &g) {
+	if _, err := Open(r.dir, Options{Backend: "git"}); !errors.As(err, &none) {
 		t.Errorf("git insisted on: %v", err)
+	}
+}
+
+// What is another work tree, and what belongs to this one.
+func TestElsewhere(t *testing.T) {
+	r := newRepo(t)
+	r.write("d/a", "")
+	r.commit("x")
+	r.git("worktree", "add", "-q", ".agents/linked")
+	r.git("clone", "-q", ".", "../lib")
+	r.git("submodule", "--quiet", "add", "../lib", "d/sub")
+	r.at("d/sub").git("worktree", "add", "-q", r.path("of-sub"))
+	r.at("../lib").git("worktree", "add", "-q", r.path("of-other"))
+	r.git("clone", "-q", "../lib", "clone")
+	r.git("clone", "-q", "../lib", "within")
+	r.git("submodule", "--quiet", "add", "./within", "within")
+	r.write("broken/.git", "gitdir: nowhere\n")
+	r.write("empty/.git/x", "")
+	r.git("init", "-q", "--bare", "bare")
+	r.git("commit", "-qm", "submodules")
+
+	r.git("clone", "-q", "--bare", ".", "../hub/.bare")
+	hub := r.at("../hub/.bare")
+	hub.git("worktree", "add", "-q", "../one", "main")
+	hub.git("worktree", "add", "-q", "../one/in/two", "-b", "two")
+	for at, want := range map[string]map[string]bool{
+		".": {
+			".": false, "d": false, ".agents": false, ".agents/linked": true, ".agents/linked/d": false,
+			"d/sub": false, "of-sub": true, "of-other": true, "clone": true, "within": false,
+			"broken": false, "empty": false, "bare": false,
+		},
+		".agents/linked": {".agents/linked": false, ".agents/linked/d": false},
+		"../hub/one":     {"../hub/one": false, "../hub/one/d": false, "../hub/one/in/two": true},
+	} {
+		layout, err := Discover(r.path(at), r.repo().Getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for dir, want := range want {
+			if layout.Elsewhere(r.path(dir)) != want {
+				t.Errorf("from %s: %s: %t", at, dir, !want)
+			}
+		}
+	}
+}
+
+// Every other work tree is named, wherever one asks from; one that is gone is not.
+func TestWorkTrees(t *testing.T) {
+	r := newRepo(t)
+	r.write("a", "")
+	r.commit("x")
+	r.git("worktree", "add", "-q", "../w1")
+	r.git("worktree", "add", "-q", "inside/w2")
+	r.git("worktree", "add", "-q", "../gone")
+	os.RemoveAll(r.path("../gone"))
+	r.git("clone", "-q", "--bare", ".", "../hub/.bare")
+	hub := r.at("../hub/.bare")
+	hub.git("worktree", "add", "-q", "../one", "main")
+	hub.git("worktree", "add", "-q", "../two", "-b", "two")
+	r.git("clone", "-q", ".", "../lib")
+	r.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "../lib", "sub")
+	sub := r.at("sub")
+	sub.git("worktree", "add", "-q", "../../w3")
+
+	for at, want := range map[string][]string{
+		".":          {"../w1", "inside/w2"},
+		"../w1":      {".", "inside/w2"},
+		"inside/w2":  {".", "../w1"},
+		"../hub/one": {"../hub/two"},
+		"../hub/two": {"../hub/one"},
+		"sub":        {"../w3"},
+		"../w3":      {"sub"},
+	} {
+		layout, err := Discover(r.path(at), func(string) string { return "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tops []string
+		for _, path := range want {
+			tops = append(tops, paths.Real(r.path(path)))
+		}
+		if got := layout.WorkTrees(); !slices.Equal(got, tops) {
+			t.Errorf("%s: %q, want %q", at, got, tops)
+		}
 	}
 }

@@ -2,11 +2,12 @@
 // and a hook installer have: what is staged, what a range of commits brings
 // in, what the whole history holds, what is ignored, where hooks go.
 //
-// There are two backends behind one interface. The git executable is used
-// where there is one on PATH, because only git itself reads every repository
-// (SHA-256, reftable, split and sparse indexes, alternates, worktree
+// There are two backends behind one interface, Repository. The git executable is
+// used where there is one on PATH, because only git itself reads every
+// repository (SHA-256, reftable, split and sparse indexes, alternates, worktree
 // configuration) and every setting. go-git answers where there is none, and
-// refuses with an *UnsupportedError what it cannot read rather than guess.
+// refuses with an *UnsupportedError what it cannot read rather than guess. What
+// changes a repository (Writer) needs git.
 //
 // A question starts a fixed number of processes, whatever the size of the
 // repository: one for settings, paths and revisions, two for what is staged, a

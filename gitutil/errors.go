@@ -44,11 +44,18 @@ func (e *GitError) Error() string {
 
 func (e *GitError) Unwrap() error { return e.Err }
 
-// DubiousOwnershipError is git's refusal to read a repository that belongs to
-// another user (safe.directory). Dir is the one git named, when it named one.
+// NoGitError says that something needs the git executable, and there is none of
+// that name on PATH.
+type NoGitError struct{ Err error } // the cause, or nil
+
+func (e *NoGitError) Error() string { return "there is no git on PATH" }
+func (e *NoGitError) Unwrap() error { return e.Err }
+
+// DubiousOwnershipError is the refusal to read a repository that belongs to another
+// user (safe.directory). Dir is the place that would have to be called safe.
 type DubiousOwnershipError struct {
 	Dir string
-	Err *GitError
+	Err error // what git said; nil where it was not asked
 }
 
 func (e *DubiousOwnershipError) Error() string {
@@ -57,24 +64,35 @@ func (e *DubiousOwnershipError) Error() string {
 
 func (e *DubiousOwnershipError) Unwrap() error { return e.Err }
 
+// EmbeddedError is the refusal to read a git dir that is a plain folder of another
+// repository's work tree: all of it may have been cloned along, its configuration
+// and what this program keeps in a git dir.
+type EmbeddedError struct{ Dir string }
+
+func (e *EmbeddedError) Error() string {
+	return fmt.Sprintf("'%s' is a git dir that lies in the work tree of another repository, with which it may have come", e.Dir)
+}
+
 // UnsupportedError says that the go-git backend cannot read this repository
 // because of Feature. The git executable can.
-type UnsupportedError struct {
-	Feature string
-	Err     error // the cause, or nil
-}
+type UnsupportedError struct{ Feature string }
 
 func (e *UnsupportedError) Error() string {
 	return "repository uses " + e.Feature + ", which needs the git executable"
 }
-
-func (e *UnsupportedError) Unwrap() error { return e.Err }
 
 // RevisionError says that a name does not lead to a commit.
 type RevisionError struct{ Rev string }
 
 func (e *RevisionError) Error() string {
 	return fmt.Sprintf("unknown revision '%s'", e.Rev)
+}
+
+// AmbiguousError says that a name may stand for more than one thing.
+type AmbiguousError struct{ Rev string }
+
+func (e *AmbiguousError) Error() string {
+	return fmt.Sprintf("the name '%s' is ambiguous", e.Rev)
 }
 
 // ShallowError says that a question cannot be answered because the clone's

@@ -21,6 +21,25 @@ func (g *gitRepo) ResolveRev(ctx context.Context, rev string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
+// Unambiguous has git warn, whatever the settings say of that.
+func (g *gitRepo) Unambiguous(ctx context.Context, rev string) error {
+	if checkRev(rev) != nil {
+		return nil
+	}
+	cmd := g.command(ctx, "-c", "core.warnAmbiguousRefs=true", "rev-parse", "--verify", rev)
+	cmd.Env = g.env
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if strings.Contains(stderr.String(), "' is ambiguous.") && err == nil {
+		return &AmbiguousError{Rev: rev}
+	}
+	return nil
+}
+
 func (g *gitRepo) MergeBase(ctx context.Context, a, b string) (string, bool, error) {
 	for _, rev := range []string{a, b} {
 		if err := checkRev(rev); err != nil {
@@ -61,32 +80,6 @@ func revError(err error, revs ...string) error {
 	return err
 }
 
-func (g *gitRepo) Shallow(context.Context) (bool, error) {
-	return len(shallowCommits(g.layout)) > 0, nil
-}
-
-func (g *gitRepo) Partial(ctx context.Context) (bool, error) {
-	c, err := g.readConfig(ctx)
-	if err != nil {
-		return false, err
-	}
-	return c.partial(), nil
-}
-
-// partial: a promisor remote is one that objects were left at (git-clone(1),
-// --filter).
-func (c *gitConfig) partial() bool {
-	if c.values["extensions.partialclone"].value != "" {
-		return true
-	}
-	for key := range c.values {
-		if strings.HasPrefix(key, "remote.") && strings.HasSuffix(key, ".promisor") && c.truth(key) {
-			return true
-		}
-	}
-	return false
-}
-
 func (g *gitRepo) Commits(ctx context.Context, r Range, v Visitor) error {
 	args := []string{}
 	for _, rev := range r.include() {
@@ -103,6 +96,9 @@ func (g *gitRepo) Commits(ctx context.Context, r Range, v Visitor) error {
 	}
 	if r.ExceptRemote != "" {
 		args = append(args, "--not", "--remotes="+r.ExceptRemote, "--not")
+	}
+	if r.Unpushed {
+		args = append(args, "--not", "--remotes", "--not")
 	}
 	if r.ExceptRefs {
 		args = append(args, "--not", "--all", "--not")
@@ -123,7 +119,7 @@ func (g *gitRepo) Commits(ctx context.Context, r Range, v Visitor) error {
 func (g *gitRepo) History(ctx context.Context, v Visitor) error {
 	return g.visit(ctx, &v, func(ctx context.Context, e *emitter) error {
 		seen := newSeenBlobs()
-		err := g.listCommits(ctx, e, seen, []string{"--all"}, "the history before the oldest commits")
+		err := g.listCommits(ctx, e, seen, []string{"--exclude=" + OwnRefs + "*", "--all"}, "the history before the oldest commits")
 		var shallow *ShallowError
 		if err != nil && !errors.As(err, &shallow) {
 			return err
@@ -145,7 +141,7 @@ func (g *gitRepo) listCommits(ctx context.Context, e *emitter, seen *seenBlobs, 
 	walk := append([]string{"rev-list", "--reverse", "--date-order"}, revs...)
 	diff := append(rawDiff("diff-tree", "--stdin"), "-r", "-c", "--root", "--always", "--encoding=UTF-8",
 		"--format=%H%x00%P%x00%e%x00%B")
-	cut := shallowCommits(g.layout)
+	cut := g.layout.ShallowCommits()
 	reachedCut := false
 	err := g.list(ctx, e, append(walk, "--"), diff, func(f *fields) error {
 		var hash string

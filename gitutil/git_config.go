@@ -4,15 +4,19 @@ import (
 	"context"
 	"path/filepath"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // gitConfig is `git config --list`: the last value of each key and where it
 // came from. One process answers every question about settings.
-type gitConfig struct {
-	values map[string]configValue
-}
+type gitConfig struct{ values map[string]configValue }
 
 type configValue struct{ value, scope string }
+
+func newGitConfig() *gitConfig { return &gitConfig{map[string]configValue{}} }
+
+func (c *gitConfig) add(key, value, scope string) { c.values[key] = configValue{value, scope} }
 
 func (g *gitRepo) readConfig(ctx context.Context) (*gitConfig, error) {
 	g.mu.Lock()
@@ -24,11 +28,11 @@ func (g *gitRepo) readConfig(ctx context.Context) (*gitConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &gitConfig{values: map[string]configValue{}}
+	c := newGitConfig()
 	fields := strings.Split(string(out), "\x00")
 	for i := 0; i+1 < len(fields); i += 2 {
 		key, value, _ := strings.Cut(fields[i+1], "\n")
-		c.values[key] = configValue{value: value, scope: fields[i]}
+		c.add(key, value, fields[i])
 	}
 	g.config = c
 	return c, nil
@@ -63,36 +67,33 @@ func (g *gitRepo) SetConfig(ctx context.Context, key, value string) error {
 	return err
 }
 
-func (g *gitRepo) HooksDir(ctx context.Context) (string, bool, error) {
+func (g *gitRepo) HooksDir(ctx context.Context) (HooksDir, error) {
 	out, err := g.output(ctx, nil, "rev-parse", "--git-path", "hooks")
 	if err != nil {
-		return "", false, err
+		return HooksDir{}, err
 	}
-	dir := absFrom(g.dir, filepath.FromSlash(strings.TrimSuffix(string(out), "\n")))
 	c, err := g.readConfig(ctx)
 	if err != nil {
-		return "", false, err
+		return HooksDir{}, err
 	}
-	v, set := c.values["core.hookspath"]
-	if !set {
-		v.scope = "local" // the default, which a link may lead elsewhere
-	}
-	return dir, sharedHooks(g.layout, dir, v.scope), nil
+	dir := paths.From(g.dir, filepath.FromSlash(strings.TrimSuffix(string(out), "\n")))
+	return newHooksDir(g.layout, dir, c.values["core.hookspath"].scope), nil
 }
 
-// sharedHooks tells whether a folder of hooks, set in the given scope, serves
-// more than this repository.
-func sharedHooks(layout Layout, dir, scope string) bool {
-	if scope != "local" && scope != "worktree" {
-		return true
+// newHooksDir tells whether a folder of hooks, set in the given scope, serves
+// more than this repository. The default may be a link that leads elsewhere.
+func newHooksDir(layout Layout, dir, scope string) HooksDir {
+	h := HooksDir{Path: dir, Shared: true, Scope: scope}
+	if scope != "" && scope != "local" && scope != "worktree" {
+		return h
 	}
-	real := resolve(dir)
+	real := paths.Real(dir)
 	for _, own := range []string{layout.Top, layout.GitDir, layout.CommonDir} {
-		if own != "" && within(real, own) {
-			return false
+		if own != "" && paths.Within(own, real) {
+			h.Shared = false
 		}
 	}
-	return true
+	return h
 }
 
 func (g *gitRepo) Head(ctx context.Context) (string, bool, error) {

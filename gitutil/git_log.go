@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -37,7 +36,7 @@ func (g *gitRepo) Log(ctx context.Context, rev string, names []string, visit fun
 	l := listing{from: walk, args: append(diff, specs...), env: g.plainPathspecs(), flush: func() {}, started: func() error { return nil }}
 	// Else rev-list hands on each commit by itself, which costs as much as finding it.
 	l.env = append(l.env, "GIT_FLUSH=0")
-	cut := shallowCommits(g.layout)
+	cut := g.layout.ShallowCommits()
 	reachedCut := false
 	err := g.stream(ctx, l, func(f *fields) error {
 		return parseLog(f, func(e *LogEntry) error {
@@ -76,21 +75,16 @@ func logSpecs(names []string) []string {
 	return specs
 }
 
-// parseLog reads what `git diff-tree -z -m` prints in logFormat. A merge comes
-// once for each parent that it differs from, in their order, without saying
-// which; but rev-list gives only merges that differ from every parent, so that
-// they can be counted.
+// parseLog reads what `git diff-tree -z -m` prints in logFormat.
 func parseLog(f *fields, visit func(*LogEntry) error) error {
-	var entry *LogEntry
-	parent := 0
-	complete := func() bool { return parent == max(len(entry.Parents), 1)-1 }
+	p := &logParser{fields: f, visit: visit}
 	for {
 		field, err := f.next()
-		if err == io.EOF && entry != nil {
-			if !complete() {
-				return io.ErrUnexpectedEOF
+		if err == io.EOF && p.entry != nil {
+			if !p.complete() {
+				return io.ErrUnexpectedEOF // git says why
 			}
-			return visit(entry)
+			return visit(p.entry)
 		}
 		if err != nil {
 			return err
@@ -100,72 +94,84 @@ func parseLog(f *fields, visit func(*LogEntry) error) error {
 			continue
 		}
 		if field[0] == ':' {
-			if entry == nil {
-				return fmt.Errorf("unexpected change in git's listing: %q", field)
-			}
-			change, err := parseLogChange(field)
-			if err != nil {
-				return err
-			}
-			path, err := f.next()
-			if err != nil {
-				return unexpectedEnd(err)
-			}
-			change.Path, change.Parent = string(path), parent
-			entry.Changes = append(entry.Changes, change)
-			continue
+			err = p.change(field)
+		} else {
+			err = p.commit(string(field))
 		}
-		hash := string(field)
-		if !isObjectID(hash) {
-			return fmt.Errorf("unexpected text in git's listing: %q", field)
+		if err != nil {
+			return err
 		}
-		var header [5]string
-		for i := range header {
-			if field, err = f.next(); err != nil {
-				return unexpectedEnd(err)
-			}
-			header[i] = string(field)
-		}
-		if entry != nil && entry.Hash == hash {
-			parent++
-			continue
-		}
-		if entry != nil {
-			if !complete() {
-				return fmt.Errorf("git compares commit %s with %d of %d parents", entry.Hash, parent+1, len(entry.Parents))
-			}
-			if err := visit(entry); err != nil {
-				return err
-			}
-		}
-		parent = 0
-		entry = &LogEntry{Hash: hash, Parents: strings.Fields(header[0]), Author: header[1], Email: header[2],
-			Date: rawDate(header[3]), Subject: header[4]}
 	}
 }
+
+// logParser holds the commit that is being read. A merge comes once for each
+// parent that it differs from, in their order, without saying which; but rev-list
+// gives only merges that differ from every parent, so that they can be counted.
+type logParser struct {
+	*fields
+	visit  func(*LogEntry) error
+	entry  *LogEntry
+	parent int
+}
+
+func (p *logParser) change(record []byte) error {
+	if p.entry == nil {
+		return fmt.Errorf("unexpected change in git's listing: %q", record)
+	}
+	change, err := parseRaw(record)
+	if err != nil {
+		return err
+	}
+	path, err := p.next()
+	if err != nil {
+		return unexpectedEnd(err)
+	}
+	p.entry.Changes = append(p.entry.Changes, LogChange{
+		Path: string(path), Parent: p.parent,
+		Old: change.oldID, New: change.id, OldMode: change.oldMode, NewMode: change.mode,
+	})
+	return nil
+}
+
+// commit reads a commit's header, of which the hash is read.
+func (p *logParser) commit(hash string) error {
+	if !isObjectID(hash) {
+		return fmt.Errorf("unexpected text in git's listing: %q", hash)
+	}
+	var header [5]string
+	for i := range header {
+		field, err := p.next()
+		if err != nil {
+			return unexpectedEnd(err)
+		}
+		header[i] = string(field)
+	}
+	if p.entry != nil && p.entry.Hash == hash {
+		p.parent++
+		return nil
+	}
+	if p.entry != nil {
+		if !p.complete() {
+			return fmt.Errorf("git compares commit %s with %d of %d parents", p.entry.Hash, p.parent+1, len(p.entry.Parents))
+		}
+		if err := p.visit(p.entry); err != nil {
+			return err
+		}
+	}
+	p.parent = 0
+	p.entry = &LogEntry{Hash: hash, Parents: strings.Fields(header[0]), Author: header[1], Email: header[2],
+		Date: rawDate(header[3]), Subject: header[4]}
+	return nil
+}
+
+// complete tells whether the commit was compared with all its parents.
+func (p *logParser) complete() bool { return p.parent == max(len(p.entry.Parents), 1)-1 }
 
 func unexpectedEnd(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// parseLogChange reads ":oldmode newmode oldid newid status".
-func parseLogChange(record []byte) (LogChange, error) {
-	columns := strings.Fields(string(record[1:]))
-	if len(columns) != 5 {
-		return LogChange{}, fmt.Errorf("unexpected line in git's raw diff: %q", record)
-	}
-	var modes [2]Mode
-	for i := range modes {
-		mode, err := strconv.ParseUint(columns[i], 8, 32)
-		if err != nil {
-			return LogChange{}, fmt.Errorf("unexpected mode in git's raw diff: %q", record)
-		}
-		modes[i] = Mode(mode)
-	}
-	return LogChange{Old: columns[2], New: columns[3], OldMode: modes[0], NewMode: modes[1]}, nil
 }
 
 // Blobs goes through cat-file, which stays for the next question.

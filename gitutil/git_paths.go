@@ -3,9 +3,12 @@ package gitutil
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // pathList is a list of absolute paths as git wants them: relative to the top,
@@ -34,24 +37,29 @@ func (l Layout) relative(paths []string) pathList {
 // followed, since git refuses paths beyond a symbolic link; the file itself is
 // not, since git tracks the link.
 func (l Layout) rel(path string) (string, bool) {
-	path = filepath.Clean(path)
-	parent := filepath.Dir(path)
-	var missing []string
-	for !exists(parent) && parent != filepath.Dir(parent) {
-		missing = append([]string{filepath.Base(parent)}, missing...)
-		parent = filepath.Dir(parent)
-	}
-	full := filepath.Join(append(append([]string{resolve(parent)}, missing...), filepath.Base(path))...)
-	if full == l.Top || !within(full, l.Top) {
-		return "", false
-	}
-	rel, err := filepath.Rel(l.Top, full)
-	return filepath.ToSlash(rel), err == nil
+	rel, ok := paths.Below(l.Top, paths.Place(path))
+	return rel, ok && rel != "."
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+// ExcludeFile is where this clone alone has patterns to ignore.
+func (l Layout) ExcludeFile() string { return filepath.Join(l.CommonDir, "info", "exclude") }
+
+// OursAlone tells whether a file of patterns, as IgnoredBy names it, is this
+// clone's own: what stands there is no help to any other one.
+func (l Layout) OursAlone(patterns string) bool { return patterns == l.ExcludeFile() }
+
+// InWorkTree tells whether a file, or the place where it would be made, lies in
+// the work tree once links are followed: what a clone brings along may lead
+// anywhere. A link to nowhere does not, nor does what is in .git.
+func (l Layout) InWorkTree(path string) bool {
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		if _, err := os.Stat(path); err != nil {
+			return false
+		}
+	}
+	rel, ok := paths.Below(l.Top, paths.Real(path))
+	first, _, _ := strings.Cut(rel, "/")
+	return ok && l.Top != "" && first != ".git"
 }
 
 func (p pathList) stdin() []byte {
@@ -77,7 +85,23 @@ func (g *gitRepo) plainPathspecs() []string {
 }
 
 func (g *gitRepo) Ignored(ctx context.Context, paths []string) ([]bool, error) {
-	ignored := make([]bool, len(paths))
+	by, err := g.IgnoredBy(ctx, paths)
+	return anyOf(by), err
+}
+
+func anyOf(by []string) []bool {
+	if by == nil {
+		return nil
+	}
+	ignored := make([]bool, len(by))
+	for i, file := range by {
+		ignored[i] = file != ""
+	}
+	return ignored
+}
+
+func (g *gitRepo) IgnoredBy(ctx context.Context, paths []string) ([]string, error) {
+	ignored := make([]string, len(paths))
 	list := g.layout.relative(paths)
 	if len(list.rel) == 0 {
 		return ignored, nil
@@ -91,7 +115,14 @@ func (g *gitRepo) Ignored(ctx context.Context, paths []string) ([]bool, error) {
 	fields := bytes.Split(out, []byte{0})
 	for i := 0; i < len(list.at) && 4*i+3 < len(fields); i++ {
 		source, pattern := fields[4*i], fields[4*i+2]
-		ignored[list.at[i]] = len(source) > 0 && !bytes.HasPrefix(pattern, []byte("!"))
+		if len(source) == 0 || bytes.HasPrefix(pattern, []byte("!")) {
+			continue
+		}
+		file := filepath.FromSlash(string(source))
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(g.layout.Top, file)
+		}
+		ignored[list.at[i]] = file
 	}
 	return ignored, nil
 }
@@ -126,32 +157,29 @@ func unspecified(paths, names []string) []map[string]string {
 	return all
 }
 
-// maxArgPaths bounds how many paths go on a command line. ls-files takes them
-// nowhere else; above the bound listing the whole index costs less anyway.
-const maxArgPaths = 64
-
 func (g *gitRepo) Tracked(ctx context.Context, paths []string) ([]bool, error) {
+	return listTracked(ctx, g, g.layout, paths)
+}
+
+func (r *goGitRepo) Tracked(ctx context.Context, paths []string) ([]bool, error) {
+	return listTracked(ctx, r, r.layout, paths)
+}
+
+// listTracked reads the index: whatever stage an entry has, git tracks it.
+func listTracked(ctx context.Context, index indexReader, layout Layout, paths []string) ([]bool, error) {
 	tracked := make([]bool, len(paths))
-	list := g.layout.relative(paths)
+	list := layout.relative(paths)
 	if len(list.rel) == 0 {
 		return tracked, nil
-	}
-	args := []string{"ls-files", "-z", "--cached", "--full-name"}
-	if len(list.rel) <= maxArgPaths {
-		args = append(append(args, "--"), list.rel...)
-	}
-	out, err := g.output(ctx, nil, args...)
-	if err != nil {
-		return nil, err
 	}
 	want := make(map[string][]int, len(list.rel))
 	for i, rel := range list.rel {
 		want[rel] = append(want[rel], list.at[i])
 	}
-	for name := range bytes.SplitSeq(out, []byte{0}) {
-		for _, at := range want[string(name)] {
+	err := index.eachIndexEntry(ctx, func() { clear(tracked) }, func(e *indexRecord) {
+		for _, at := range want[string(e.path)] {
 			tracked[at] = true
 		}
-	}
-	return tracked, nil
+	})
+	return tracked, err
 }

@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/internal/trace"
 )
 
 // gitRepo is the backend that asks the git executable.
@@ -34,15 +37,14 @@ func newGitRepo(layout Layout, exe string, opt Options) (Repository, error) {
 	if layout.Top != "" && opt.Getenv("GIT_DIR") == "" {
 		// With core.worktree nothing at the top need lead back to the repository.
 		back, ok, err := gitDirAt(filepath.Join(layout.Top, ".git"), opt.Getenv)
-		if err != nil || !ok || resolve(back) != layout.GitDir {
+		if err != nil || !ok || paths.Real(back) != layout.GitDir {
 			g.env = append(g.env, "GIT_DIR="+layout.GitDir, "GIT_WORK_TREE="+layout.Top)
 		}
 	}
 	return g, nil
 }
 
-func (g *gitRepo) Layout() Layout  { return g.layout }
-func (g *gitRepo) Backend() string { return "git" }
+func (g *gitRepo) Layout() Layout { return g.layout }
 
 // childEnv is what git inherits. Everything stays that says which index, which
 // objects and which settings the surrounding git command works with; what would
@@ -92,10 +94,26 @@ func childEnv(environ []string, layout Layout) []string {
 // repository's own configuration from running a program through us.
 func (g *gitRepo) command(ctx context.Context, args ...string) *exec.Cmd {
 	fixed := []string{"--no-pager", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"}
+	trace.Say(ctx, "git %s", brief(args))
 	cmd := exec.CommandContext(ctx, g.exe, append(fixed, args...)...)
 	cmd.Dir = g.dir
 	cmd.Env = g.env
 	return cmd
+}
+
+// brief is a command of git and its options, for the trace: paths may be named for
+// anything.
+func brief(args []string) string {
+	for len(args) > 2 && args[0] == "-c" {
+		args = args[2:]
+	}
+	words := args[:1:1]
+	for _, arg := range args[1:] {
+		if name, _, _ := strings.Cut(arg, "="); strings.HasPrefix(arg, "-") && arg != "--" {
+			words = append(words, name)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // output runs git to its end and gives its stdout. Errors: *GitError,

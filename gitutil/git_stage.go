@@ -1,12 +1,14 @@
 package gitutil
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
+	"time"
 )
 
 func (g *gitRepo) StageFile(ctx context.Context, path string, content []byte, mode Mode) error {
@@ -55,19 +57,23 @@ type indexEntry struct {
 // indexEntry gives the entry for exactly this path.
 func (g *gitRepo) indexEntry(ctx context.Context, env []string, path string) (indexEntry, error) {
 	out, err := g.outputIn(ctx, env, nil, "ls-files", "--stage", "-t", "--full-name", "-z", "--", path)
-	for record := range strings.SplitSeq(string(out), "\x00") {
-		head, name, _ := strings.Cut(record, "\t")
-		columns := strings.Fields(head) // tag, mode, id, stage
-		if name != path || len(columns) != 4 {
+	if err != nil {
+		return indexEntry{}, err
+	}
+	for record := range bytes.SplitSeq(out, []byte{0}) {
+		tag, record, ok := bytes.Cut(record, []byte{' '})
+		if !ok {
 			continue
 		}
-		mode, perr := strconv.ParseUint(columns[1], 8, 32)
-		if perr != nil {
-			return indexEntry{}, fmt.Errorf("unexpected entry in git's listing: %q", record)
+		entry, err := parseEntry(record)
+		if err != nil {
+			return indexEntry{}, err
 		}
-		return indexEntry{Mode(mode), columns[2], path, columns[0] == "S"}, err
+		if string(entry.path) == path {
+			return indexEntry{entry.mode, entry.columns[0], path, string(tag) == "S"}, nil
+		}
 	}
-	return indexEntry{}, err
+	return indexEntry{}, nil
 }
 
 func (g *gitRepo) updateIndex(ctx context.Context, env []string, entry indexEntry) error {
@@ -78,15 +84,37 @@ func (g *gitRepo) updateIndex(ctx context.Context, env []string, entry indexEntr
 	args := quietIndex(c)
 	args = append(args, "update-index", "-z")
 	if entry.id == "" {
-		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--force-remove", "--stdin")...)
-		return err
+		return g.whenUnlocked(ctx, env, entry.path+"\x00", append(args, "--force-remove", "--stdin")...)
 	}
 	line := fmt.Sprintf("%o %s 0\t%s\x00", entry.mode, entry.id, entry.path)
-	_, err = g.outputIn(ctx, env, []byte(line), append(args, "--index-info")...)
+	err = g.whenUnlocked(ctx, env, line, append(args, "--index-info")...)
 	if err == nil && entry.skip {
-		_, err = g.outputIn(ctx, env, []byte(entry.path+"\x00"), append(args, "--skip-worktree", "--stdin")...)
+		err = g.whenUnlocked(ctx, env, entry.path+"\x00", append(args, "--skip-worktree", "--stdin")...)
 	}
 	return err
+}
+
+// How long an index that somebody else is writing is waited for.
+const (
+	lockTries = 40
+	lockPause = 50 * time.Millisecond
+)
+
+// whenUnlocked runs what changes an index, again where somebody else is changing it:
+// a manager that runs hooks side by side has others stage what they mended.
+func (g *gitRepo) whenUnlocked(ctx context.Context, env []string, stdin string, args ...string) error {
+	for try := 1; ; try++ {
+		_, err := g.outputIn(ctx, env, []byte(stdin), args...)
+		var failed *GitError
+		if try == lockTries || !errors.As(err, &failed) || !strings.Contains(failed.Stderr, ".lock': File exists") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lockPause):
+		}
+	}
 }
 
 // quietIndex are settings under which git changes an index and runs nothing.

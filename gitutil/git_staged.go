@@ -6,14 +6,16 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// rawChange is one record of git's raw diff format (git-diff(1)): what the entry
-// became, whatever number of parents it is compared with.
+// rawChange is one record of git's raw diff format (git-diff(1)): what the first
+// parent has, and what became of it.
 type rawChange struct {
-	mode   Mode
-	id     string
-	status byte
+	oldMode, mode Mode
+	oldID, id     string
+	status        byte
 }
 
 // parseRaw reads ":oldmode newmode oldid newid status", or with n parents n
@@ -27,11 +29,21 @@ func parseRaw(record []byte) (rawChange, error) {
 	if parents == 0 || len(columns) != 2*parents+3 || len(columns[2*parents+2]) == 0 {
 		return rawChange{}, fmt.Errorf("unexpected line in git's raw diff: %q", record)
 	}
-	mode, err := strconv.ParseUint(string(columns[parents]), 8, 32)
-	if err != nil {
+	oldMode, oldErr := parseMode(columns[0])
+	mode, err := parseMode(columns[parents])
+	if err != nil || oldErr != nil {
 		return rawChange{}, fmt.Errorf("unexpected mode in git's raw diff: %q", record)
 	}
-	return rawChange{Mode(mode), string(columns[2*parents+1]), columns[2*parents+2][0]}, nil
+	return rawChange{
+		oldMode: oldMode, mode: mode,
+		oldID: string(columns[parents+1]), id: string(columns[2*parents+1]),
+		status: columns[2*parents+2][0],
+	}, nil
+}
+
+func parseMode(text []byte) (Mode, error) {
+	mode, err := strconv.ParseUint(string(text), 8, 32)
+	return Mode(mode), err
 }
 
 // The flags that keep a diff's form and content away from anyone's settings.
@@ -40,30 +52,76 @@ func rawDiff(command ...string) []string {
 		"--no-color", "--no-relative", "--ignore-submodules=all")
 }
 
-func (g *gitRepo) Staged(ctx context.Context, opt StagedOptions, v Visitor) error {
-	base := "HEAD"
-	if opt.Amend {
-		base = "HEAD^"
-	}
+func (g *gitRepo) Staged(ctx context.Context, v Visitor) error {
 	return g.visit(ctx, &v, func(ctx context.Context, e *emitter) error {
-		err := g.listStaged(ctx, e, base)
+		if changes, ok := g.pendingTree(ctx); ok {
+			return e.changes(changes)
+		}
+		err := g.listStaged(ctx, e, "HEAD")
 		if exitCode(err) != 128 {
 			return err
 		}
-		// No such commit: this is the first one, or the first one amended.
-		if _, ok, herr := g.Head(ctx); herr != nil || (ok && !opt.Amend) {
+		if _, ok, herr := g.Head(ctx); herr != nil || ok {
 			return err
-		} else if ok {
-			if _, rerr := g.ResolveRev(ctx, base); rerr == nil {
-				return err
-			}
 		}
-		empty, terr := g.emptyTree(ctx)
+		empty, terr := g.emptyTree(ctx) // this is the first commit
 		if terr != nil {
 			return terr
 		}
 		return g.listStaged(ctx, e, empty)
 	})
+}
+
+// pendingTree compares HEAD's tree with the one that git commits, where the index
+// names it: before a hook runs git has written that tree. It saves a process in
+// every commit, and what the reader of contents is asked for is the folders in
+// which something changed. Where anything is out of the ordinary (the first commit,
+// an index with conflicts or with a form of its own, SHA-256) git is asked.
+func (g *gitRepo) pendingTree(ctx context.Context) (changes []IndexEntry, ok bool) {
+	tree, err := readIndexFile(indexPath(g.layout, g.getenv), func() {}, func(*indexRecord) {})
+	if err != nil || len(tree) != len(plumbing.Hash{}) {
+		return nil, false
+	}
+	err = g.withCatFile(ctx, func(cat *catFile) error {
+		head, kind, _, err := cat.object(ctx, "HEAD^{tree}")
+		if err != nil {
+			return err
+		}
+		if kind != "tree" {
+			return &MissingObjectError{ID: head}
+		}
+		var content trees = func(id plumbing.Hash) ([]byte, error) {
+			_, _, data, err := cat.object(ctx, id.String())
+			return data, err
+		}
+		same := func(_ string, at []treeEntry) bool { return at[0].same(at[1]) }
+		return content.walk([]plumbing.Hash{plumbing.NewHash(head), plumbing.Hash(tree)}, "", same, func(path string, at []treeEntry) error {
+			switch old, e := at[0], at[1]; {
+			case e.name != nil:
+				changes = append(changes, IndexEntry{path, e.id.String(), e.mode})
+			case old.mode.hasContent():
+				changes = append(changes, IndexEntry{Path: path})
+			}
+			return nil
+		})
+	})
+	return changes, err == nil
+}
+
+// changes passes on files of the pending commit; those without an id are gone.
+func (e *emitter) changes(files []IndexEntry) error {
+	for _, file := range files {
+		var err error
+		if file.ID == "" {
+			err = e.deleted(file.Path)
+		} else {
+			err = e.blob(Blob{Path: file.Path, Mode: file.Mode, ID: file.ID})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g *gitRepo) listStaged(ctx context.Context, e *emitter, base string) error {
@@ -115,10 +173,6 @@ func (g *gitRepo) Contents(ctx context.Context, entries []IndexEntry, v Visitor)
 	})
 }
 
-func (g *gitRepo) IndexBlobs(ctx context.Context, path string, v Visitor) error {
-	return indexBlobs(ctx, g, path, v)
-}
-
 func (g *gitRepo) TreeBlobs(ctx context.Context, rev, path string, v Visitor) error {
 	if err := checkRev(rev); err != nil {
 		return err
@@ -133,31 +187,40 @@ func (g *gitRepo) TreeBlobs(ctx context.Context, rev, path string, v Visitor) er
 	})
 }
 
+// parseTree reads what ls-tree -r prints.
 func parseTree(f *fields, e *emitter) error {
-	return parseEntries(f, e, func(columns []string) (string, bool) { return columns[2], true })
-}
-
-// parseEntries reads "MODE COLUMN COLUMN\tPATH" records; pick says which column
-// is the object id, and whether the entry counts.
-func parseEntries(f *fields, e *emitter, pick func(columns []string) (id string, ok bool)) error {
 	for {
 		record, err := f.next()
 		if err != nil {
 			return err
 		}
-		head, path, ok := strings.Cut(string(record), "\t")
-		columns := strings.Fields(head)
-		if !ok || len(columns) != 3 {
-			return fmt.Errorf("unexpected entry in git's listing: %q", record)
-		}
-		mode, err := strconv.ParseUint(columns[0], 8, 32)
+		entry, err := parseEntry(record)
 		if err != nil {
-			return fmt.Errorf("unexpected mode in git's listing: %q", record)
+			return err
 		}
-		if id, ok := pick(columns); ok {
-			if err := e.blob(Blob{Path: path, Mode: Mode(mode), ID: id}); err != nil {
-				return err
-			}
+		if err := e.blob(Blob{Path: string(entry.path), Mode: entry.mode, ID: entry.columns[1]}); err != nil {
+			return err
 		}
 	}
+}
+
+// listedEntry is a record of ls-tree ("MODE TYPE ID\tPATH") or of ls-files
+// --stage ("MODE ID STAGE\tPATH").
+type listedEntry struct {
+	mode    Mode
+	columns [2]string // behind the mode
+	path    []byte
+}
+
+func parseEntry(record []byte) (listedEntry, error) {
+	head, path, ok := bytes.Cut(record, []byte{'\t'})
+	columns := bytes.Fields(head)
+	if !ok || len(columns) != 3 {
+		return listedEntry{}, fmt.Errorf("unexpected entry in git's listing: %q", record)
+	}
+	mode, err := parseMode(columns[0])
+	if err != nil {
+		return listedEntry{}, fmt.Errorf("unexpected mode in git's listing: %q", record)
+	}
+	return listedEntry{mode, [2]string{string(columns[1]), string(columns[2])}, path}, nil
 }

@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 
@@ -15,6 +15,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // goGitRepo is the backend for machines without git. It uses go-git for what is
@@ -26,16 +28,17 @@ type goGitRepo struct {
 	getenv func(string) string
 	store  *filesystem.Storage
 
-	mu      sync.Mutex // go-git's storage is not safe for concurrent use
 	config  *gitConfig
 	shallow map[string]bool
+
+	mu sync.Mutex // go-git's storage is not safe for concurrent use
 }
 
 // objectCache bounds what go-git keeps of unpacked objects.
 const objectCache = 16 << 20
 
 func openGoGit(layout Layout, opt Options) (Repository, error) {
-	r := &goGitRepo{layout: layout, getenv: opt.Getenv, shallow: shallowCommits(layout)}
+	r := &goGitRepo{layout: layout, getenv: opt.Getenv, shallow: layout.ShallowCommits()}
 	if err := r.supported(); err != nil {
 		return nil, err
 	}
@@ -82,53 +85,25 @@ func (r *goGitRepo) supported() error {
 	return nil
 }
 
-func (r *goGitRepo) Layout() Layout  { return r.layout }
-func (r *goGitRepo) Backend() string { return "go-git" }
+func (r *goGitRepo) Layout() Layout { return r.layout }
 
 func (r *goGitRepo) Close() error { return r.store.Close() }
 
 func (r *goGitRepo) Config(_ context.Context, key string) (string, bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	v, ok := r.config.values[canonicalKey(key)]
 	return v.value, ok, nil
 }
 
-func (r *goGitRepo) SetConfig(_ context.Context, key, value string) error {
-	if strings.Count(key, ".") == 0 {
-		return &GitError{Args: []string{"config", "--local", key}, Code: 2, Stderr: "key does not contain a section: " + key}
-	}
-	if err := writeConfigKey(filepath.Join(r.layout.CommonDir, "config"), key, value); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.config = readLayers(r.layout, r.getenv)
-	return nil
-}
-
-func (r *goGitRepo) HooksDir(context.Context) (string, bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *goGitRepo) HooksDir(context.Context) (HooksDir, error) {
 	v, ok := r.config.values["core.hookspath"]
 	if !ok || v.value == "" {
-		dir := filepath.Join(r.layout.CommonDir, "hooks")
-		return dir, sharedHooks(r.layout, dir, "local"), nil
+		return newHooksDir(r.layout, filepath.Join(r.layout.CommonDir, "hooks"), ""), nil
 	}
 	base := r.layout.Top
 	if base == "" {
 		base = r.layout.GitDir
 	}
-	dir := absFrom(base, expandHome(v.value, r.getenv))
-	return dir, sharedHooks(r.layout, dir, v.scope), nil
-}
-
-func (r *goGitRepo) Shallow(context.Context) (bool, error) { return len(r.shallow) > 0, nil }
-
-func (r *goGitRepo) Partial(context.Context) (bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.config.partial(), nil
+	return newHooksDir(r.layout, paths.From(base, expandHome(v.value, r.getenv)), v.scope), nil
 }
 
 func (r *goGitRepo) ignoreRules() *ignoreRules {
@@ -139,30 +114,29 @@ func (r *goGitRepo) ignoreRules() *ignoreRules {
 	return newIgnoreRules(r.layout, excludes, r.config.truth("core.ignorecase"))
 }
 
-func (r *goGitRepo) Ignored(_ context.Context, paths []string) ([]bool, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+func (r *goGitRepo) Ignored(ctx context.Context, paths []string) ([]bool, error) {
+	by, err := r.IgnoredBy(ctx, paths)
+	return anyOf(by), err
+}
+
+func (r *goGitRepo) IgnoredBy(_ context.Context, paths []string) ([]string, error) {
 	rules := r.ignoreRules()
-	ignored := make([]bool, len(paths))
+	ignored := make([]string, len(paths))
 	list := r.layout.relative(paths)
 	for i, rel := range list.rel {
 		info, err := os.Lstat(paths[list.at[i]])
-		ignored[list.at[i]] = rules.ignored(rel, err == nil && info.IsDir())
+		isDir := err == nil && info.IsDir()
+		if rules.ignored(rel, isDir) {
+			ignored[list.at[i]] = rules.by(rel, isDir)
+		}
 	}
 	return ignored, nil
 }
 
-func (r *goGitRepo) Attributes(_ context.Context, paths, names []string) ([]map[string]string, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var low []string
-	if !gitTrue(r.getenv("GIT_ATTR_NOSYSTEM")) {
-		low = append(low, "/etc/gitattributes")
-	}
-	if v, ok := r.config.values["core.attributesfile"]; ok {
-		low = append(low, expandHome(v.value, r.getenv))
-	} else {
-		low = append(low, configHome(r.getenv, "attributes"))
+func (r *goGitRepo) Attributes(ctx context.Context, paths, names []string) ([]map[string]string, error) {
+	low, err := attributeFiles(ctx, r)
+	if err != nil {
+		return nil, err
 	}
 	rules := newAttributeRules(r.layout, low, r.config.truth("core.ignorecase"))
 	all := unspecified(paths, names)
@@ -173,53 +147,36 @@ func (r *goGitRepo) Attributes(_ context.Context, paths, names []string) ([]map[
 	return all, nil
 }
 
-func (r *goGitRepo) Tracked(_ context.Context, paths []string) ([]bool, error) {
-	index, err := r.index()
-	if err != nil {
-		return nil, err
-	}
-	tracked := make([]bool, len(paths))
-	list := r.layout.relative(paths)
-	for i, rel := range list.rel {
-		_, tracked[list.at[i]] = findEntry(index, rel)
-	}
-	return tracked, nil
-}
-
 func (r *goGitRepo) WorkTree(ctx context.Context, v Visitor) error {
 	if r.layout.Top == "" {
 		return &NoWorkTreeError{GitDir: r.layout.GitDir}
 	}
-	index, err := r.index()
+	index, err := r.index(ctx)
 	if err != nil {
 		return err
 	}
-	tracked := make(map[string]bool, len(index.Entries))
-	for _, e := range index.Entries {
-		tracked[e.Name] = true
+	tracked := make(map[string]bool, len(index))
+	for _, e := range index {
+		tracked[e.Path] = true
 	}
 	w := &untrackedWalk{top: r.layout.Top, getenv: r.getenv, rules: r.ignoreRules(), tracked: tracked}
 	if err := w.walk(ctx, ""); err != nil {
 		return err
 	}
-	sort.Strings(w.found)
+	slices.Sort(w.found)
 	disk := newDiskReader(r.layout.Top, &v)
 	for _, path := range w.found {
 		if err := disk.visit(path); err != nil {
 			return err
 		}
 	}
-	previous := ""
-	for _, e := range index.Entries {
+	for _, e := range index {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		if e.Name != previous {
-			if err := disk.visit(e.Name); err != nil {
-				return err
-			}
+		if err := disk.visit(e.Path); err != nil {
+			return err
 		}
-		previous = e.Name
 	}
 	return nil
 }
@@ -292,32 +249,50 @@ func (r *goGitRepo) deliver(v *Visitor, b *Blob, buf *[]byte) error {
 	if !v.wants(b.Path, b.Mode) {
 		return nil
 	}
-	if err := r.readBlob(v, b, buf); err != nil {
+	f, err := r.readBlob(v, b, buf)
+	if err != nil {
 		return err
+	}
+	defer f.Close()
+	if b.Truncated() {
+		b.Rest = f
+		b.Reopen = func() (io.ReadCloser, error) { return r.blobReader(b) }
 	}
 	return v.Blob(b)
 }
 
-func (r *goGitRepo) readBlob(v *Visitor, b *Blob, buf *[]byte) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	o, err := r.store.EncodedObject(plumbing.BlobObject, plumbing.NewHash(b.ID))
+// readBlob reads the head of a blob, and returns a reader of the rest.
+func (r *goGitRepo) readBlob(v *Visitor, b *Blob, buf *[]byte) (io.ReadCloser, error) {
+	f, err := r.blobReader(b)
 	if err != nil {
-		return objectError(err, b.ID, b.Path)
+		return nil, err
 	}
-	f, err := o.Reader()
-	if err != nil {
-		return objectError(err, b.ID, b.Path)
-	}
-	defer f.Close()
-	b.Size = o.Size()
 	n := int(min(b.Size, v.maxBlob()))
 	if cap(*buf) < n {
 		*buf = make([]byte, n)
 	}
 	b.Data = (*buf)[:n]
-	_, err = io.ReadFull(f, b.Data)
-	return err
+	if _, err = io.ReadFull(f, b.Data); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// blobReader opens a blob, and fills in its size.
+func (r *goGitRepo) blobReader(b *Blob) (io.ReadCloser, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	o, err := r.store.EncodedObject(plumbing.BlobObject, plumbing.NewHash(b.ID))
+	if err != nil {
+		return nil, objectError(err, b.ID, b.Path)
+	}
+	b.Size = o.Size()
+	f, err := o.Reader()
+	if err != nil {
+		return nil, objectError(err, b.ID, b.Path)
+	}
+	return f, nil
 }
 
 func objectError(err error, id, path string) error {

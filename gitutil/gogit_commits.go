@@ -1,7 +1,6 @@
 package gitutil
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"os"
@@ -63,93 +62,6 @@ func (r *goGitRepo) ancestors(from []plumbing.Hash, without map[plumbing.Hash]*c
 	return found, nil
 }
 
-// commitQueue gives the newest commit first, those of one second in the order
-// in which they came.
-type commitQueue struct {
-	items []queuedCommit
-	count int
-}
-
-type queuedCommit struct {
-	c     *commitData
-	order int
-}
-
-func (q *commitQueue) Len() int { return len(q.items) }
-func (q *commitQueue) Less(i, j int) bool {
-	a, b := q.items[i], q.items[j]
-	if a.c.when != b.c.when {
-		return a.c.when > b.c.when
-	}
-	return a.order < b.order
-}
-func (q *commitQueue) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
-func (q *commitQueue) Push(x any)    { q.items = append(q.items, x.(queuedCommit)) }
-func (q *commitQueue) Pop() any {
-	last := q.items[len(q.items)-1]
-	q.items = q.items[:len(q.items)-1]
-	return last
-}
-
-func (q *commitQueue) put(c *commitData) {
-	heap.Push(q, queuedCommit{c, q.count})
-	q.count++
-}
-
-func (q *commitQueue) take() *commitData { return heap.Pop(q).(queuedCommit).c }
-
-// ordered gives what is reachable from tips and not in without, in the order of
-// `git rev-list --reverse --date-order`.
-func (r *goGitRepo) ordered(tips []plumbing.Hash, without map[plumbing.Hash]*commitData) ([]*commitData, error) {
-	var listed []*commitData
-	children := map[plumbing.Hash]int{}
-	byID := map[plumbing.Hash]*commitData{}
-	queue := &commitQueue{}
-	add := func(id plumbing.Hash) error {
-		if byID[id] != nil || without[id] != nil {
-			return nil
-		}
-		c, err := r.commitAt(id)
-		if err == nil {
-			byID[id] = c
-			queue.put(c)
-		}
-		return err
-	}
-	for _, id := range tips {
-		if err := add(id); err != nil {
-			return nil, err
-		}
-	}
-	for queue.Len() > 0 {
-		c := queue.take()
-		listed = append(listed, c)
-		for _, p := range c.parents {
-			children[p]++
-			if err := add(p); err != nil {
-				return nil, err
-			}
-		}
-	}
-	for _, c := range listed {
-		if children[c.id] == 0 {
-			queue.put(c)
-		}
-	}
-	order := make([]*commitData, 0, len(listed))
-	for queue.Len() > 0 {
-		c := queue.take()
-		order = append(order, c)
-		for _, p := range c.parents {
-			if children[p]--; children[p] == 0 && byID[p] != nil {
-				queue.put(byID[p])
-			}
-		}
-	}
-	slices.Reverse(order)
-	return order, nil
-}
-
 func (r *goGitRepo) Commits(ctx context.Context, rng Range, v Visitor) error {
 	var tips, exclude []plumbing.Hash
 	for _, rev := range rng.include() {
@@ -171,13 +83,17 @@ func (r *goGitRepo) Commits(ctx context.Context, rng Range, v Visitor) error {
 			exclude = append(exclude, id)
 		}
 	}
-	if rng.ExceptRemote != "" || rng.ExceptRefs {
+	if rng.ExceptRemote != "" || rng.Unpushed || rng.ExceptRefs {
 		refs, err := r.refs()
 		if err != nil {
 			return err
 		}
 		for _, ref := range refs {
-			if rng.ExceptRefs || strings.HasPrefix(ref.Name().String(), "refs/remotes/"+rng.ExceptRemote+"/") {
+			name, under := ref.Name().String(), "refs/remotes/"
+			if rng.ExceptRemote != "" {
+				under += rng.ExceptRemote + "/"
+			}
+			if rng.ExceptRefs || strings.HasPrefix(name, under) {
 				if id, err := r.peel(ref.Hash()); err == nil {
 					exclude = append(exclude, id)
 				}
@@ -213,51 +129,36 @@ func (r *goGitRepo) heads() []plumbing.Hash {
 }
 
 func (r *goGitRepo) visitCommits(ctx context.Context, tips []plumbing.Hash, without map[plumbing.Hash]*commitData, seen *seenBlobs, v Visitor, question string) error {
-	order, err := r.ordered(tips, without)
+	w := r.walk()
+	order, cut, err := w.dateOrder(ctx, tips, without, func(c *commitData) ([]plumbing.Hash, error) { return c.parents, nil })
 	if err != nil {
 		return err
 	}
-	known := make(map[plumbing.Hash]plumbing.Hash, len(order))
 	var buf []byte
-	reachedCut := false
-	for _, c := range order {
-		known[c.id] = c.tree
+	for _, c := range slices.Backward(order) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		reachedCut = reachedCut || r.shallow[c.id.String()]
 		if v.Commit != nil {
-			commit := &Commit{Hash: c.id.String(), Message: c.message}
-			for _, p := range c.parents {
-				commit.Parents = append(commit.Parents, p.String())
-			}
-			if err := v.Commit(commit); err != nil {
+			if err := v.Commit(&Commit{Hash: c.id.String(), Parents: c.parentIDs(), Message: c.message}); err != nil {
 				return err
 			}
 		}
-		var trees []plumbing.Hash
-		for _, p := range c.parents {
-			tree, ok := known[p]
-			if !ok { // outside of the range
-				parent, err := r.commitAt(p)
-				if err != nil {
-					return err
-				}
-				tree = parent.tree
-			}
-			trees = append(trees, tree)
+		trees, err := w.parentTrees(c)
+		if err != nil {
+			return err
 		}
-		err := r.walkChanges(c.tree, trees, "", func(f treeFile) error {
-			if !f.mode.hasContent() || !seen.add(f.path, f.id.String()) {
+		err = r.newFiles(c.tree, trees, func(path string, e treeEntry) error {
+			if !e.mode.hasContent() || !seen.add(path, e.id.String()) {
 				return nil
 			}
-			return r.deliver(&v, &Blob{Path: f.path, Mode: f.mode, ID: f.id.String(), Commit: c.id.String()}, &buf)
+			return r.deliver(&v, &Blob{Path: path, Mode: e.mode, ID: e.id.String(), Commit: c.id.String()}, &buf)
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if reachedCut {
+	if cut {
 		return &ShallowError{Question: question}
 	}
 	return nil
@@ -271,6 +172,9 @@ func (r *goGitRepo) History(ctx context.Context, v Visitor) error {
 	var tips []plumbing.Hash
 	var others []Ref
 	for _, ref := range refs {
+		if strings.HasPrefix(ref.Name().String(), OwnRefs) {
+			continue
+		}
 		kind, id, err := r.peelAny(ref.Hash())
 		if err != nil {
 			return err
@@ -321,8 +225,8 @@ func (r *goGitRepo) tagged(refs []Ref, seen *seenBlobs, v Visitor) error {
 					err = r.deliver(&v, &Blob{Path: ref.Name, Mode: ModeFile, ID: ref.ID}, &buf)
 				}
 			case plumbing.TreeObject:
-				err = r.walkChanges(id, nil, ref.Name+"/", func(f treeFile) error {
-					return r.deliver(&v, &Blob{Path: f.path, Mode: f.mode, ID: f.id.String()}, &buf)
+				err = r.treeFiles(id, ref.Name+"/", "", func(path string, e treeEntry) error {
+					return r.deliver(&v, &Blob{Path: path, Mode: e.mode, ID: e.id.String()}, &buf)
 				})
 			}
 			if err != nil {

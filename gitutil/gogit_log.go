@@ -1,15 +1,144 @@
 package gitutil
 
 import (
-	"bytes"
-	"cmp"
+	"container/heap"
 	"context"
-	"fmt"
 	"slices"
-	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
+
+// commitWalk reads each commit once: most are asked for as a parent to compare
+// with, too.
+type commitWalk struct {
+	r    *goGitRepo
+	read map[plumbing.Hash]*commitData
+}
+
+func (r *goGitRepo) walk() *commitWalk {
+	return &commitWalk{r, map[plumbing.Hash]*commitData{}}
+}
+
+func (w *commitWalk) commitAt(id plumbing.Hash) (*commitData, error) {
+	if c := w.read[id]; c != nil {
+		return c, nil
+	}
+	c, err := w.r.commitAt(id)
+	if err == nil {
+		w.read[id] = c
+	}
+	return c, err
+}
+
+// parentTrees are the trees of a commit's parents.
+func (w *commitWalk) parentTrees(c *commitData) ([]plumbing.Hash, error) {
+	var trees []plumbing.Hash
+	for _, id := range c.parents {
+		p, err := w.commitAt(id)
+		if err != nil {
+			return nil, err
+		}
+		trees = append(trees, p.tree)
+	}
+	return trees, nil
+}
+
+// dateOrder gives what is reachable from tips and not in without, in the order
+// of `git rev-list --date-order`: the newest first, and no commit before one that
+// descends from it. follow gives those of a commit's parents that lead on. cut
+// says that one of them is where a shallow clone ends.
+func (w *commitWalk) dateOrder(ctx context.Context, tips []plumbing.Hash, without map[plumbing.Hash]*commitData, follow func(*commitData) ([]plumbing.Hash, error)) (order []*commitData, cut bool, err error) {
+	var listed []*commitData
+	parents := map[plumbing.Hash][]plumbing.Hash{}
+	children := map[plumbing.Hash]int{}
+	queued := map[plumbing.Hash]bool{}
+	queue := &commitQueue{}
+	add := func(ids []plumbing.Hash) error {
+		for _, id := range ids {
+			if queued[id] || without[id] != nil {
+				continue
+			}
+			queued[id] = true
+			c, err := w.commitAt(id)
+			if err != nil {
+				return err
+			}
+			queue.put(c)
+		}
+		return nil
+	}
+	if err := add(tips); err != nil {
+		return nil, false, err
+	}
+	for queue.Len() > 0 {
+		if ctx.Err() != nil {
+			return nil, false, context.Cause(ctx)
+		}
+		c := queue.take()
+		listed = append(listed, c)
+		cut = cut || w.r.shallow[c.id.String()]
+		if parents[c.id], err = follow(c); err != nil {
+			return nil, false, err
+		}
+		for _, p := range parents[c.id] {
+			children[p]++
+		}
+		if err := add(parents[c.id]); err != nil {
+			return nil, false, err
+		}
+	}
+
+	for _, c := range listed {
+		if children[c.id] == 0 {
+			queue.put(c)
+		}
+	}
+	for queue.Len() > 0 {
+		c := queue.take()
+		order = append(order, c)
+		for _, p := range parents[c.id] {
+			if children[p]--; children[p] == 0 && queued[p] {
+				queue.put(w.read[p])
+			}
+		}
+	}
+	return order, cut, nil
+}
+
+// commitQueue gives the newest commit first, those of one second in the order
+// in which they came.
+type commitQueue struct {
+	items []queuedCommit
+	count int
+}
+
+type queuedCommit struct {
+	c     *commitData
+	order int
+}
+
+func (q *commitQueue) Len() int { return len(q.items) }
+func (q *commitQueue) Less(i, j int) bool {
+	a, b := q.items[i], q.items[j]
+	if a.c.when != b.c.when {
+		return a.c.when > b.c.when
+	}
+	return a.order < b.order
+}
+func (q *commitQueue) Swap(i, j int) { q.items[i], q.items[j] = q.items[j], q.items[i] }
+func (q *commitQueue) Push(x any)    { q.items = append(q.items, x.(queuedCommit)) }
+func (q *commitQueue) Pop() any {
+	last := q.items[len(q.items)-1]
+	q.items = q.items[:len(q.items)-1]
+	return last
+}
+
+func (q *commitQueue) put(c *commitData) {
+	heap.Push(q, queuedCommit{c, q.count})
+	q.count++
+}
+
+func (q *commitQueue) take() *commitData { return heap.Pop(q).(queuedCommit).c }
 
 // Log walks as git-log(1) does with pathspecs ("History Simplification",
 // default mode): of a merge that equals a parent in the files in question only
@@ -22,289 +151,88 @@ func (r *goGitRepo) Log(ctx context.Context, rev string, names []string, visit f
 	if err != nil {
 		return err
 	}
-	w := &logWalk{r: r, names: fileNames(names), read: map[plumbing.Hash]*commitData{}, commits: map[plumbing.Hash]*logCommit{}}
-	if len(w.names) == 0 {
+	names = fileNames(names)
+	if len(names) == 0 {
 		return nil
 	}
-	order, err := w.walk(ctx, tip)
+
+	w := r.walk()
+	changes := map[plumbing.Hash][]LogChange{}
+	order, cut, err := w.dateOrder(ctx, []plumbing.Hash{tip}, nil, func(c *commitData) (follow []plumbing.Hash, err error) {
+		changes[c.id], follow, err = w.logChanges(c, names)
+		return follow, err
+	})
 	if err != nil {
 		return err
 	}
 	for _, c := range order {
-		if len(c.entry.Changes) == 0 || !c.entry.finish() {
+		entry := LogEntry{Changes: changes[c.id]}
+		if !entry.finish() {
 			continue
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		c.describe()
-		if err := visit(&c.entry); err != nil {
+		c.describe(&entry)
+		if err := visit(&entry); err != nil {
 			return err
 		}
 	}
-	if w.reachedCut {
+	if cut {
 		return &ShallowError{Question: "the history before the oldest commits"}
 	}
 	return nil
 }
 
-type logWalk struct {
-	r          *goGitRepo
-	names      []string
-	read       map[plumbing.Hash]*commitData
-	commits    map[plumbing.Hash]*logCommit // those on the walk
-	reachedCut bool
-}
-
-// logCommit is a commit on the walk. parents are those that are followed;
-// entry's are all of them.
-type logCommit struct {
-	*commitData
-	follow   []plumbing.Hash
-	children int
-	entry    LogEntry
-}
-
 // describe fills in what the header says, which only commits that are shown need.
-func (c *logCommit) describe() {
+func (c *commitData) describe(e *LogEntry) {
 	name, email, date := parseIdent(c.author)
-	c.entry.Hash = c.id.String()
-	c.entry.Author, c.entry.Email, c.entry.Date = toUTF8(name, c.encoding), toUTF8(email, c.encoding), date
-	c.entry.Subject = toUTF8(subjectOf(c.message), c.encoding)
-	for _, p := range c.parents {
-		c.entry.Parents = append(c.entry.Parents, p.String())
-	}
+	e.Hash = c.id.String()
+	e.Author, e.Email, e.Date = toUTF8(name, c.encoding), toUTF8(email, c.encoding), date
+	e.Subject = toUTF8(subjectOf(c.message), c.encoding)
+	e.Parents = c.parentIDs()
 }
 
-// walk gives the commits in the order of --date-order.
-func (w *logWalk) walk(ctx context.Context, tip plumbing.Hash) ([]*logCommit, error) {
-	queue := &commitQueue{}
-	add := func(id plumbing.Hash) error {
-		if w.commits[id] != nil {
-			return nil
+// logChanges finds a commit's changes against each parent, and which of them
+// lead on.
+func (w *commitWalk) logChanges(c *commitData, names []string) (changes []LogChange, follow []plumbing.Hash, err error) {
+	parents, err := w.parentTrees(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(parents) == 0 {
+		parents = []plumbing.Hash{plumbing.ZeroHash}
+	}
+	same := func(_ string, at []treeEntry) bool { return at[0].same(at[1]) }
+	for parent, tree := range parents {
+		before := len(changes)
+		if tree != c.tree {
+			err = trees(w.r.trees).walk([]plumbing.Hash{tree, c.tree}, "", same, func(path string, at []treeEntry) error {
+				if !slices.Contains(names, baseOf(path)) {
+					return nil
+				}
+				change := LogChange{Path: path, Parent: parent, OldMode: at[0].mode, NewMode: at[1].mode}
+				if at[0].name != nil {
+					change.Old = at[0].id.String()
+				}
+				if at[1].name != nil {
+					change.New = at[1].id.String()
+				}
+				changes = append(changes, change)
+				return nil
+			})
 		}
-		c, err := w.commitAt(id)
-		if err == nil {
-			w.commits[id] = &logCommit{commitData: c}
-			queue.put(c)
-		}
-		return err
-	}
-	if err := add(tip); err != nil {
-		return nil, err
-	}
-	for queue.Len() > 0 {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		c := w.commits[queue.take().id]
-		if err := w.compare(c); err != nil {
-			return nil, err
-		}
-		for _, p := range c.follow {
-			if err := add(p); err != nil {
-				return nil, err
-			}
-			w.commits[p].children++
-		}
-	}
-	order := make([]*logCommit, 0, len(w.commits))
-	for queue.put(w.commits[tip].commitData); queue.Len() > 0; {
-		c := w.commits[queue.take().id]
-		order = append(order, c)
-		for _, id := range c.follow {
-			p := w.commits[id]
-			if p.children--; p.children == 0 {
-				queue.put(p.commitData)
-			}
-		}
-	}
-	return order, nil
-}
-
-// commitAt reads a commit once. Most are asked for twice: as a parent to compare
-// with, and on the walk itself.
-func (w *logWalk) commitAt(id plumbing.Hash) (*commitData, error) {
-	if c := w.read[id]; c != nil {
-		return c, nil
-	}
-	c, err := w.r.commitAt(id)
-	if err == nil {
-		w.read[id] = c
-	}
-	return c, err
-}
-
-// compare finds a commit's changes against each parent, and which of them lead on.
-func (w *logWalk) compare(c *logCommit) error {
-	if w.r.shallow[c.id.String()] {
-		w.reachedCut = true
-	}
-	c.follow = c.parents
-	trees := []plumbing.Hash{plumbing.ZeroHash}
-	if len(c.parents) > 0 {
-		trees = trees[:0]
-	}
-	for _, p := range c.parents {
-		before, err := w.commitAt(p)
 		if err != nil {
-			return err
+			return nil, nil, err
 		}
-		trees = append(trees, before.tree)
-	}
-	for i, tree := range trees {
-		before := len(c.entry.Changes)
-		if err := w.diff(tree, c.tree, "", i, &c.entry.Changes); err != nil {
-			return err
-		}
-		if len(c.entry.Changes) == before {
-			c.entry.Changes = nil
+		if len(changes) == before {
 			if len(c.parents) > 0 {
-				c.follow = c.parents[i : i+1]
+				return nil, c.parents[parent : parent+1], nil
 			}
-			return nil
+			return nil, nil, nil
 		}
 	}
-	return nil
-}
-
-// diff compares two trees, of which either may be none (a zero hash), and opens
-// only folders that differ. Both are in git's order, in which a folder's name
-// ends in '/', so that a file and a folder of one name are two entries.
-func (w *logWalk) diff(from, to plumbing.Hash, prefix string, parent int, changes *[]LogChange) error {
-	if from == to {
-		return nil
-	}
-	olds, err := w.tree(from)
-	if err != nil {
-		return err
-	}
-	news, err := w.tree(to)
-	if err != nil {
-		return err
-	}
-	for len(olds.data) > 0 || len(news.data) > 0 {
-		var a, b rawEntry
-		if a, err = olds.peek(); err != nil {
-			return err
-		}
-		if b, err = news.peek(); err != nil {
-			return err
-		}
-		switch order := compareEntries(a, b); {
-		case order < 0:
-			b = rawEntry{}
-			olds.data = olds.data[a.size:]
-		case order > 0:
-			a = rawEntry{}
-			news.data = news.data[b.size:]
-		default:
-			olds.data, news.data = olds.data[a.size:], news.data[b.size:]
-		}
-		if a.mode == b.mode && bytes.Equal(a.id, b.id) {
-			continue
-		}
-		name := a.name
-		if name == nil {
-			name = b.name
-		}
-		if a.mode == modeTree || b.mode == modeTree {
-			if err := w.diff(a.hash(), b.hash(), prefix+string(name)+"/", parent, changes); err != nil {
-				return err
-			}
-			continue
-		}
-		if !slices.Contains(w.names, string(name)) {
-			continue
-		}
-		change := LogChange{Path: prefix + string(name), Parent: parent, OldMode: a.mode, NewMode: b.mode}
-		if a.id != nil {
-			change.Old = a.hash().String()
-		}
-		if b.id != nil {
-			change.New = b.hash().String()
-		}
-		*changes = append(*changes, change)
-	}
-	return nil
-}
-
-// rawTree reads a tree's bytes entry by entry, without a copy of each.
-type rawTree struct {
-	id   plumbing.Hash
-	data []byte
-}
-
-type rawEntry struct {
-	mode Mode
-	name []byte // nil: there is no entry
-	id   []byte
-	size int
-}
-
-func (e rawEntry) hash() (id plumbing.Hash) {
-	copy(id[:], e.id)
-	return id
-}
-
-func (w *logWalk) tree(id plumbing.Hash) (*rawTree, error) {
-	if id.IsZero() {
-		return &rawTree{}, nil
-	}
-	data, err := w.r.object(plumbing.TreeObject, id)
-	return &rawTree{id, data}, err
-}
-
-// peek reads the next entry. Modes are git's canonical ones, whatever an old or
-// odd git wrote.
-func (t *rawTree) peek() (rawEntry, error) {
-	if len(t.data) == 0 {
-		return rawEntry{}, nil
-	}
-	space := bytes.IndexByte(t.data, ' ')
-	end := bytes.IndexByte(t.data, 0)
-	if space < 0 || end <= space+1 || len(t.data) < end+21 {
-		return rawEntry{}, fmt.Errorf("tree %s is damaged", t.id)
-	}
-	bits, err := strconv.ParseUint(string(t.data[:space]), 8, 32)
-	if err != nil {
-		return rawEntry{}, fmt.Errorf("tree %s is damaged", t.id)
-	}
-	mode := Mode(bits)
-	switch mode & 0o170000 {
-	case 0o100000:
-		mode = ModeFile | mode&0o100>>6*0o111
-	case 0o120000:
-		mode = ModeLink
-	case 0o040000:
-		mode = modeTree
-	default:
-		mode = 0o160000
-	}
-	return rawEntry{mode, t.data[space+1 : end], t.data[end+1 : end+21], end + 21}, nil
-}
-
-// compareEntries compares in git's order (base_name_compare); no entry comes last.
-func compareEntries(a, b rawEntry) int {
-	if a.name == nil || b.name == nil {
-		return cmp.Compare(b.size, a.size)
-	}
-	n := min(len(a.name), len(b.name))
-	if c := bytes.Compare(a.name[:n], b.name[:n]); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.after(n), b.after(n))
-}
-
-// after is the byte behind the first n of a name.
-func (e rawEntry) after(n int) int {
-	switch {
-	case n < len(e.name):
-		return int(e.name[n])
-	case e.mode == modeTree:
-		return '/'
-	}
-	return 0
+	return changes, c.parents, nil
 }
 
 // Blobs reads object by object.

@@ -79,26 +79,52 @@ func (r *goGitRepo) resolveName(name string) (plumbing.Hash, error) {
 	if len(name) == 40 && isHex(name) {
 		return plumbing.NewHash(name), nil
 	}
-	// gitrevisions(7): the first that exists.
-	for _, pattern := range []string{"", "refs/", "refs/tags/", "refs/heads/", "refs/remotes/"} {
-		if pattern == "" && strings.Contains(name, "/") && !strings.HasPrefix(name, "refs/") {
+	if found := r.refsNamed(name); len(found) > 0 {
+		return found[0], nil
+	}
+	return r.shortID(name)
+}
+
+// refsNamed gives what each ref that goes by a name points to, in the order in
+// which git looks (gitrevisions(7)): the first one counts.
+func (r *goGitRepo) refsNamed(name string) []plumbing.Hash {
+	var found []plumbing.Hash
+	for _, pattern := range []string{"%", "refs/%", "refs/tags/%", "refs/heads/%", "refs/remotes/%", "refs/remotes/%/HEAD"} {
+		if pattern == "%" && strings.Contains(name, "/") && !strings.HasPrefix(name, "refs/") {
 			continue
 		}
-		if id, err := r.ref(pattern + name); err == nil {
-			return id, nil
+		if id, err := r.ref(strings.Replace(pattern, "%", name, 1)); err == nil {
+			found = append(found, id)
 		}
 	}
-	if id, err := r.ref("refs/remotes/" + name + "/HEAD"); err == nil {
-		return id, nil
+	return found
+}
+
+func (r *goGitRepo) Unambiguous(_ context.Context, rev string) error {
+	if _, err := r.resolve(rev); err != nil {
+		return nil
 	}
-	if len(name) >= 4 && len(name) < 40 && isHex(name) {
-		return r.shortID(strings.ToLower(name))
+	name := rev
+	if i := strings.IndexAny(rev, "~^"); i >= 0 {
+		name = rev[:i]
 	}
-	return plumbing.ZeroHash, plumbing.ErrReferenceNotFound
+	if name == "@" {
+		return nil
+	}
+	refs := len(r.refsNamed(name))
+	_, notID := r.shortID(name)
+	if isID := notID == nil || len(name) == 40 && isHex(name); refs > 1 || refs == 1 && isID {
+		return &AmbiguousError{Rev: rev}
+	}
+	return nil
 }
 
 // shortID finds the one commit or tag whose id starts like this.
 func (r *goGitRepo) shortID(prefix string) (plumbing.Hash, error) {
+	if len(prefix) < 4 || len(prefix) >= 40 || !isHex(prefix) {
+		return plumbing.ZeroHash, plumbing.ErrReferenceNotFound
+	}
+	prefix = strings.ToLower(prefix)
 	r.mu.Lock()
 	even := plumbing.NewHash(prefix[:len(prefix)&^1] + strings.Repeat("0", 40-len(prefix)&^1))
 	ids, err := r.store.HashesWithPrefix(even[:len(prefix)/2])

@@ -2,8 +2,9 @@ package gitutil
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,92 +56,187 @@ func (r *goGitRepo) commitAt(id plumbing.Hash) (*commitData, error) {
 	return c, nil
 }
 
-// treeFile is an entry of a tree; in walks, path is from the top.
-type treeFile struct {
-	path string
+func (c *commitData) parentIDs() []string {
+	var ids []string
+	for _, p := range c.parents {
+		ids = append(ids, p.String())
+	}
+	return ids
+}
+
+const (
+	modeTree      Mode = 0o40000
+	modeSubmodule Mode = 0o160000
+)
+
+// treeEntry is an entry of a tree; without a name it is none.
+type treeEntry struct {
 	mode Mode
+	name []byte
 	id   plumbing.Hash
 }
 
-const modeTree Mode = 0o40000
+func (e treeEntry) same(other treeEntry) bool { return e.mode == other.mode && e.id == other.id }
 
-// treeAt reads the entries of one folder, in git's order.
-func (r *goGitRepo) treeAt(id plumbing.Hash) ([]treeFile, error) {
-	data, err := r.object(plumbing.TreeObject, id)
-	if err != nil {
-		return nil, err
+// compare compares in git's order, in which a folder's name ends in '/'
+// (base_name_compare), so that a file and a folder of one name are two entries.
+// No entry comes last.
+func (e treeEntry) compare(other treeEntry) int {
+	if e.name == nil || other.name == nil {
+		return cmp.Compare(len(other.name), len(e.name))
 	}
-	var files []treeFile
-	for len(data) > 0 {
-		space := bytes.IndexByte(data, ' ')
-		end := bytes.IndexByte(data, 0)
-		if space < 0 || end < space || len(data) < end+21 {
-			return nil, fmt.Errorf("tree %s is damaged", id)
-		}
-		mode, err := strconv.ParseUint(string(data[:space]), 8, 32)
-		if err != nil {
-			return nil, fmt.Errorf("tree %s is damaged", id)
-		}
-		f := treeFile{path: string(data[space+1 : end]), mode: Mode(mode)}
-		copy(f.id[:], data[end+1:end+21])
-		files = append(files, f)
-		data = data[end+21:]
+	n := min(len(e.name), len(other.name))
+	if c := bytes.Compare(e.name[:n], other.name[:n]); c != 0 {
+		return c
 	}
-	return files, nil
+	return cmp.Compare(e.after(n), other.after(n))
 }
 
-// walkChanges visits the files of a tree that are in none of the parents' trees
-// under the same path: with one parent an ordinary diff, with none all files,
-// with several a merge's own content. Equal folders are not opened.
-func (r *goGitRepo) walkChanges(tree plumbing.Hash, parents []plumbing.Hash, prefix string, fn func(treeFile) error) error {
-	for _, p := range parents {
-		if p == tree {
-			return nil
-		}
+// after is the byte behind the first n of a name.
+func (e treeEntry) after(n int) int {
+	switch {
+	case n < len(e.name):
+		return int(e.name[n])
+	case e.mode == modeTree:
+		return '/'
 	}
-	files, err := r.treeAt(tree)
+	return 0
+}
+
+// treeReader reads a tree's bytes entry by entry, without a copy of each name.
+type treeReader struct {
+	id   plumbing.Hash
+	rest []byte
+	next treeEntry
+}
+
+// trees reads a tree object's content.
+type trees func(id plumbing.Hash) ([]byte, error)
+
+func (r *goGitRepo) trees(id plumbing.Hash) ([]byte, error) {
+	return r.object(plumbing.TreeObject, id)
+}
+
+// open opens a tree; a zero hash is one without entries.
+func (content trees) open(id plumbing.Hash) (*treeReader, error) {
+	t := &treeReader{id: id}
+	if id.IsZero() {
+		return t, nil
+	}
+	var err error
+	if t.rest, err = content(id); err != nil {
+		return nil, err
+	}
+	return t, t.advance()
+}
+
+// advance reads the next entry. Modes are git's canonical ones, whatever an old
+// or odd git wrote.
+func (t *treeReader) advance() error {
+	t.next = treeEntry{}
+	if len(t.rest) == 0 {
+		return nil
+	}
+	space, end := bytes.IndexByte(t.rest, ' '), bytes.IndexByte(t.rest, 0)
+	if space < 0 || end <= space+1 || len(t.rest) < end+21 {
+		return fmt.Errorf("tree %s is damaged", t.id)
+	}
+	mode, err := parseMode(t.rest[:space])
 	if err != nil {
-		return err
+		return fmt.Errorf("tree %s is damaged", t.id)
 	}
-	olds := make([]map[string]treeFile, len(parents))
-	for i, p := range parents {
-		if p.IsZero() {
-			continue
-		}
-		entries, err := r.treeAt(p)
-		if err != nil {
+	switch mode & 0o170000 {
+	case 0o100000:
+		mode = ModeFile | mode&0o100>>6*0o111
+	case 0o120000:
+		mode = ModeLink
+	case 0o040000:
+		mode = modeTree
+	default:
+		mode = modeSubmodule
+	}
+	t.next.mode, t.next.name = mode, t.rest[space+1:end]
+	copy(t.next.id[:], t.rest[end+1:])
+	t.rest = t.rest[end+21:]
+	return nil
+}
+
+// walk walks trees side by side, in git's order. For each name it has every
+// tree's entry, where the tree has one: pass says which are of no interest, and
+// the others are opened (folders) or handed to file. prefix stands before each
+// path; at is valid until the callback returns.
+func (content trees) walk(ids []plumbing.Hash, prefix string, pass func(prefix string, at []treeEntry) bool, file func(path string, at []treeEntry) error) error {
+	readers := make([]*treeReader, len(ids))
+	for i, id := range ids {
+		var err error
+		if readers[i], err = content.open(id); err != nil {
 			return err
 		}
-		olds[i] = make(map[string]treeFile, len(entries))
-		for _, e := range entries {
-			olds[i][e.path] = e
-		}
 	}
-	for _, f := range files {
-		below := make([]plumbing.Hash, len(parents))
-		same := false
-		for i := range olds {
-			old, ok := olds[i][f.path]
-			same = same || ok && old.id == f.id && old.mode == f.mode
-			if ok && old.mode == modeTree {
-				below[i] = old.id
+	at := make([]treeEntry, len(ids))
+	for {
+		first := readers[0].next
+		for _, t := range readers[1:] {
+			if t.next.compare(first) < 0 {
+				first = t.next
 			}
 		}
-		if same {
+		if first.name == nil {
+			return nil
+		}
+		for i, t := range readers {
+			at[i] = treeEntry{}
+			if t.next.compare(first) == 0 {
+				at[i] = t.next
+				if err := t.advance(); err != nil {
+					return err
+				}
+			}
+		}
+
+		if pass(prefix, at) {
 			continue
 		}
-		name := f.path
-		f.path = prefix + name
-		if f.mode == modeTree {
-			err = r.walkChanges(f.id, below, f.path+"/", fn)
+		path := prefix + string(first.name)
+		var err error
+		if first.mode == modeTree {
+			below := make([]plumbing.Hash, len(at))
+			for i := range at {
+				below[i] = at[i].id
+			}
+			err = content.walk(below, path+"/", pass, file)
 		} else {
-			err = fn(f)
+			err = file(path, at)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	return nil
+}
+
+// treeFiles visits the files of a tree at or below a path ("" for all).
+func (r *goGitRepo) treeFiles(tree plumbing.Hash, prefix, path string, file func(path string, e treeEntry) error) error {
+	elsewhere := func(prefix string, at []treeEntry) bool {
+		if path == "" {
+			return false
+		}
+		name := prefix + string(at[0].name)
+		return !below(name, path) && !(at[0].mode == modeTree && below(path, name))
+	}
+	return trees(r.trees).walk([]plumbing.Hash{tree}, prefix, elsewhere, func(path string, at []treeEntry) error { return file(path, at[0]) })
+}
+
+// newFiles visits the files of a tree that are in none of its parents' under the
+// same path: with one parent an ordinary diff, with none all files, with several
+// a merge's own content.
+func (r *goGitRepo) newFiles(tree plumbing.Hash, parents []plumbing.Hash, file func(path string, e treeEntry) error) error {
+	if slices.Contains(parents, tree) {
+		return nil
+	}
+	old := func(_ string, at []treeEntry) bool {
+		return at[0].name == nil || slices.ContainsFunc(at[1:], at[0].same)
+	}
+	return trees(r.trees).walk(append([]plumbing.Hash{tree}, parents...), "", old, func(path string, at []treeEntry) error { return file(path, at[0]) })
 }
 
 // refs lists every ref with what it points to, sorted by name. Symbolic refs
@@ -170,6 +266,6 @@ func (r *goGitRepo) refs() ([]*plumbing.Reference, error) {
 		}
 		return nil
 	})
-	sort.SliceStable(refs, func(i, j int) bool { return refs[i].Name() < refs[j].Name() })
+	slices.SortStableFunc(refs, func(a, b *plumbing.Reference) int { return cmp.Compare(a.Name(), b.Name()) })
 	return refs, err
 }

@@ -5,106 +5,108 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/wildmatch"
 )
 
 // ignoreRules answers gitignore(5) questions for the go-git backend, whose own
 // matcher differs from git's. Files are read when a path below them is asked for.
 type ignoreRules struct {
-	top    string
+	read   func(dir string) string // a folder's .gitignore
 	fold   bool
-	shared []ignoreRule            // core.excludesFile, then info/exclude
-	dirs   map[string][]ignoreRule // each folder's own .gitignore
+	top    string
+	shared []ignoreFile                   // info/exclude, then core.excludesFile, which is weaker
+	dirs   map[string][]wildmatch.Pattern // each folder's own .gitignore
 }
 
-type ignoreRule struct {
-	pathPattern
-	negated bool
+type ignoreFile struct {
+	path  string
+	rules []wildmatch.Pattern
 }
 
 func newIgnoreRules(layout Layout, excludesFile string, fold bool) *ignoreRules {
-	r := &ignoreRules{top: layout.Top, fold: fold, dirs: map[string][]ignoreRule{}}
-	if excludesFile != "" {
-		r.shared = parseIgnore(readPatternFile(excludesFile), "", fold)
+	r := &ignoreRules{read: patternsOnDisk(layout.Top, ".gitignore"), fold: fold, top: layout.Top, dirs: map[string][]wildmatch.Pattern{}}
+	for _, file := range []string{layout.ExcludeFile(), excludesFile} {
+		if file != "" {
+			r.shared = append(r.shared, ignoreFile{file, parseIgnore(readPatternFile(file), "", fold)})
+		}
 	}
-	info := filepath.Join(layout.CommonDir, "info", "exclude")
-	r.shared = append(r.shared, parseIgnore(readPatternFile(info), "", fold)...)
 	return r
 }
 
-// ignored judges a path from the top. A file cannot come back from a folder that
-// is ignored, so folders are judged first.
+// ignored judges a path from the top.
 func (r *ignoreRules) ignored(path string, isDir bool) bool {
-	for i := 0; i < len(path); i++ {
-		if path[i] == '/' && r.verdict(path[:i], true) {
-			return true
+	return wildmatch.Excluded(path, isDir, r.verdict)
+}
+
+// by is the file whose pattern has an ignored path ignored, or a folder above it.
+func (r *ignoreRules) by(path string, isDir bool) string {
+	for ; path != ""; path, isDir = parentOf(path), true {
+		if rule, file := r.last(path, isDir); rule != nil && !rule.Negated {
+			return file
 		}
 	}
-	return r.verdict(path, isDir)
+	return ""
 }
 
 // verdict gives the word of the last rule that matches, from the nearest file.
 func (r *ignoreRules) verdict(path string, isDir bool) bool {
-	for dir, more := parentOf(path), true; more; dir, more = parentOf(dir), dir != "" {
-		if rule := lastMatch(r.rulesIn(dir), path, isDir); rule != nil {
-			return !rule.negated
-		}
-	}
-	rule := lastMatch(r.shared, path, isDir)
-	return rule != nil && !rule.negated
+	rule, _ := r.last(path, isDir)
+	return rule != nil && !rule.Negated
 }
 
-func lastMatch(rules []ignoreRule, path string, isDir bool) *ignoreRule {
+func (r *ignoreRules) last(path string, isDir bool) (rule *wildmatch.Pattern, file string) {
+	for dir, more := parentOf(path), true; more; dir, more = parentOf(dir), dir != "" {
+		if rule := lastMatch(r.rulesIn(dir), path, isDir); rule != nil {
+			return rule, filepath.Join(r.top, filepath.FromSlash(dir), ".gitignore")
+		}
+	}
+	for _, f := range r.shared {
+		if rule := lastMatch(f.rules, path, isDir); rule != nil {
+			return rule, f.path
+		}
+	}
+	return nil, ""
+}
+
+func lastMatch(rules []wildmatch.Pattern, path string, isDir bool) *wildmatch.Pattern {
 	for i := len(rules) - 1; i >= 0; i-- {
-		if rules[i].match(path, isDir) {
+		if rules[i].Match(path, isDir) {
 			return &rules[i]
 		}
 	}
 	return nil
 }
 
-func (r *ignoreRules) rulesIn(dir string) []ignoreRule {
+func (r *ignoreRules) rulesIn(dir string) []wildmatch.Pattern {
 	rules, ok := r.dirs[dir]
 	if !ok {
-		file := filepath.Join(r.top, filepath.FromSlash(dir), ".gitignore")
-		// Git does not follow a link that is part of the work tree.
-		if info, err := os.Lstat(file); err == nil && info.Mode().IsRegular() {
-			rules = parseIgnore(readPatternFile(file), dir, r.fold)
-		}
+		rules = parseIgnore(r.read(dir), dir, r.fold)
 		r.dirs[dir] = rules
 	}
 	return rules
 }
 
-func parseIgnore(text, base string, fold bool) []ignoreRule {
-	var rules []ignoreRule
-	for line := range strings.SplitSeq(strings.TrimPrefix(text, "\ufeff"), "\n") {
-		line = trimPattern(strings.TrimSuffix(line, "\r"))
-		if line == "" || line[0] == '#' {
-			continue
+// patternsOnDisk reads the files of a name in the folders of a work tree. Git does
+// not follow a link that is part of it.
+func patternsOnDisk(top, name string) func(dir string) string {
+	return func(dir string) string {
+		file := filepath.Join(top, filepath.FromSlash(dir), name)
+		if info, err := os.Lstat(file); top == "" || err != nil || !info.Mode().IsRegular() {
+			return ""
 		}
-		var rule ignoreRule
-		line, rule.negated = strings.CutPrefix(line, "!")
-		if line == "" || line == "/" {
-			continue
-		}
-		rule.pathPattern = newPathPattern(line, base, fold)
-		rules = append(rules, rule)
+		return readPatternFile(file)
 	}
-	return rules
 }
 
-// trimPattern takes off trailing spaces, but not one behind a backslash.
-func trimPattern(line string) string {
-	end := 0
-	for i := 0; i < len(line); i++ {
-		if line[i] == '\\' {
-			i++
-			end = min(i+1, len(line))
-		} else if line[i] != ' ' {
-			end = i + 1
+func parseIgnore(text, base string, fold bool) []wildmatch.Pattern {
+	var rules []wildmatch.Pattern
+	for line := range strings.SplitSeq(strings.TrimPrefix(text, "\ufeff"), "\n") {
+		if rule, ok := wildmatch.Line(line, base, fold); ok {
+			rules = append(rules, rule)
 		}
 	}
-	return line[:end]
+	return rules
 }
 
 // maxPatternFile is where git, too, stops reading a pattern file (2.43).

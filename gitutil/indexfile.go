@@ -5,12 +5,16 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // IndexEntry is one file of the index.
@@ -20,33 +24,27 @@ type IndexEntry struct {
 	Mode Mode
 }
 
-// ListIndex: hooks ask this before every commit, and in a large repository the
-// listing of git costs as much as the rest of the check: git formats every
-// entry, and we parse it again. So the index is read directly where its format
-// is one of the plain ones (gitformat-index(5), versions 2 and 3), and asked
-// from git where it is not (version 4, split or sparse).
-func (g *gitRepo) ListIndex(ctx context.Context, want func(path []byte, mode Mode) bool) ([]IndexEntry, error) {
-	var entries []IndexEntry
-	ok := g.readIndexFile(func() { entries = nil }, func(e *indexRecord) {
-		if e.stage == 0 && !e.intentToAdd && e.mode.hasContent() && want(e.path, e.mode) {
-			entries = append(entries, e.entry())
-		}
-	})
-	if ok {
-		return entries, nil
-	}
-	entries = nil
-	err := g.listStages(ctx, func(path []byte, mode Mode, id string, stage int) {
-		if stage == 0 && mode.hasContent() && want(path, mode) {
-			entries = append(entries, IndexEntry{string(path), id, mode})
-		}
-	}, "--stage")
-	return entries, err
+// errIndexForm says that an index has a form that git alone reads: split, sparse,
+// of a newer version, or damaged.
+var errIndexForm = errors.New("an index with a form of its own (split, sparse or newer)")
+
+// indexReader visits every entry of the pending commit's index, in its order.
+// again is called before each reading: what was given before it counts for
+// nothing.
+type indexReader interface {
+	eachIndexEntry(ctx context.Context, again func(), each func(*indexRecord)) error
 }
 
-// listStages asks git for entries of the index: which says which.
-func (g *gitRepo) listStages(ctx context.Context, each func(path []byte, mode Mode, id string, stage int), which string) error {
-	out, err := g.output(ctx, nil, "ls-files", which, "--full-name", "-z")
+// eachIndexEntry reads the index directly: hooks ask for it before every commit,
+// and in a large repository git's listing costs as much as the rest of the
+// check, since git formats every entry, and we parse it again. Where the file
+// has a form of its own git is asked.
+func (g *gitRepo) eachIndexEntry(ctx context.Context, again func(), each func(*indexRecord)) error {
+	if _, err := readIndexFile(indexPath(g.layout, g.getenv), again, each); err == nil {
+		return nil
+	}
+	again()
+	out, err := g.output(ctx, nil, "ls-files", "--stage", "--full-name", "-z")
 	if err != nil {
 		return err
 	}
@@ -54,28 +52,75 @@ func (g *gitRepo) listStages(ctx context.Context, each func(path []byte, mode Mo
 		if len(record) == 0 {
 			continue
 		}
-		head, path, ok := bytes.Cut(record, []byte{'\t'})
-		columns := strings.Fields(string(head))
-		if !ok || len(columns) != 3 {
-			return fmt.Errorf("unexpected entry in git's listing: %q", record)
-		}
-		mode, err := strconv.ParseUint(columns[0], 8, 32)
+		entry, err := parseEntry(record)
 		if err != nil {
-			return fmt.Errorf("unexpected mode in git's listing: %q", record)
+			return err
 		}
-		stage, err := strconv.Atoi(columns[2])
+		stage, err := strconv.Atoi(entry.columns[1])
 		if err != nil {
 			return fmt.Errorf("unexpected stage in git's listing: %q", record)
 		}
-		each(path, Mode(mode), columns[1], stage)
+		id, err := hex.DecodeString(entry.columns[0])
+		if err != nil {
+			return fmt.Errorf("unexpected id in git's listing: %q", record)
+		}
+		each(&indexRecord{path: entry.path, id: id, mode: entry.mode, stage: stage})
 	}
 	return nil
 }
 
-// indexBlobs is IndexBlobs for both backends.
-func indexBlobs(ctx context.Context, repo Repository, path string, v Visitor) error {
+// eachIndexEntry gives nothing where there is no index yet.
+func (r *goGitRepo) eachIndexEntry(_ context.Context, again func(), each func(*indexRecord)) error {
+	_, err := readIndexFile(indexPath(r.layout, r.getenv), again, each)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, errIndexForm):
+		return &UnsupportedError{Feature: err.Error()}
+	}
+	return err
+}
+
+func (g *gitRepo) ListIndex(ctx context.Context, want func(path []byte, mode Mode) bool) ([]IndexEntry, error) {
+	return listIndex(ctx, g, want)
+}
+
+func (r *goGitRepo) ListIndex(ctx context.Context, want func(path []byte, mode Mode) bool) ([]IndexEntry, error) {
+	return listIndex(ctx, r, want)
+}
+
+func listIndex(ctx context.Context, index indexReader, want func(path []byte, mode Mode) bool) ([]IndexEntry, error) {
+	var entries []IndexEntry
+	err := index.eachIndexEntry(ctx, func() { entries = nil }, func(e *indexRecord) {
+		if e.stage == 0 && !e.intentToAdd && e.mode.hasContent() && want(e.path, e.mode) {
+			entries = append(entries, e.entry())
+		}
+	})
+	return entries, err
+}
+
+// EachIndexed visits every path of the index once, in whatever stage it is, in its
+// order; a submodule is one. path is valid until visit returns, and again is called
+// before each reading: what was visited before it counts for nothing.
+func EachIndexed(ctx context.Context, repo Repository, again func(), visit func(path []byte, submodule bool)) error {
+	index, ok := repo.(indexReader)
+	if !ok {
+		return fmt.Errorf("%T lists no index", repo)
+	}
+	var last []byte
+	return index.eachIndexEntry(ctx, func() { last = last[:0]; again() }, func(e *indexRecord) {
+		if !bytes.Equal(e.path, last) {
+			last = append(last[:0], e.path...)
+			visit(e.path, e.mode == modeSubmodule)
+		}
+	})
+}
+
+// IndexBlobs visits the index's entries at or below a path ("" for all), in its
+// order. GIT_INDEX_FILE says which index.
+func IndexBlobs(ctx context.Context, repo Repository, path string, v Visitor) error {
 	entries, err := repo.ListIndex(ctx, func(p []byte, mode Mode) bool {
-		return (path == "" || below(string(p), path)) && v.wants(string(p), mode)
+		return below(string(p), path) && v.wants(string(p), mode)
 	})
 	if err != nil {
 		return err
@@ -83,33 +128,49 @@ func indexBlobs(ctx context.Context, repo Repository, path string, v Visitor) er
 	return repo.Contents(ctx, entries, v)
 }
 
-// readIndexFile reads the index itself. false: there is none, it is of no plain
-// version, or it is not well-formed; what each was given counts for nothing
-// then. again is called before each reading.
-func (g *gitRepo) readIndexFile(again func(), each func(*indexRecord)) bool {
-	path := g.getenv("GIT_INDEX_FILE")
+// below tells whether a path of git's is dir or lies in it; "" is the top.
+func below(path, dir string) bool {
+	rest, ok := strings.CutPrefix(path, dir)
+	return ok && (dir == "" || rest == "" || rest[0] == '/')
+}
+
+// indexPath is the index of the pending commit. Git takes a relative
+// GIT_INDEX_FILE from the top of the work tree, where it runs hooks.
+func indexPath(layout Layout, getenv func(string) string) string {
+	path := getenv("GIT_INDEX_FILE")
 	switch {
 	case path == "":
-		path = filepath.Join(g.layout.GitDir, "index")
-	case !filepath.IsAbs(path):
-		path = filepath.Join(g.layout.Top, path) // git runs hooks there
+		return filepath.Join(layout.GitDir, "index")
+	case layout.Top == "":
+		return paths.From(layout.GitDir, path)
 	}
+	return paths.From(layout.Top, path)
+}
+
+// readIndexFile reads an index itself (gitformat-index(5), versions 2 to 4). tree
+// is the id of the tree that a commit of it has, nil where git has not yet written
+// that one. Errors: errIndexForm, or what opening the file says.
+func readIndexFile(path string, again func(), each func(*indexRecord)) (tree []byte, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return false
+		return nil, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return false
+		return nil, err
 	}
+
 	for _, size := range [...]int{20, 32} { // SHA-1, SHA-256: a wrong guess does not parse
 		again()
-		if _, err := file.Seek(0, io.SeekStart); err == nil && parseIndex(file, info.Size(), size, each) {
-			return true
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
+		if tree, ok := parseIndex(file, info.Size(), size, each); ok {
+			return tree, nil
 		}
 	}
-	return false
+	return nil, errIndexForm
 }
 
 // indexRecord is one entry of an index file; path and id are valid until the
@@ -166,57 +227,115 @@ func (w *window) skip(n int64) bool {
 	return true
 }
 
+// fill makes n bytes available, or as many as the file has.
+func (w *window) fill(n int) { w.need(int(min(int64(n), int64(len(w.data))+w.left))) }
+
+// zero finds the next NUL at or behind from; -1 where none is near.
+func (w *window) zero(from int) int {
+	at := bytes.IndexByte(w.data[from:], 0)
+	if at < 0 {
+		w.fill(len(w.buf))
+		at = bytes.IndexByte(w.data[from:], 0)
+	}
+	if at < 0 {
+		return -1
+	}
+	return from + at
+}
+
 // parseIndex reads an index file of size bytes, with object ids of hashSize.
-func parseIndex(r io.Reader, size int64, hashSize int, each func(*indexRecord)) bool {
-	const header, stat = 12, 40
+func parseIndex(r io.Reader, size int64, hashSize int, each func(*indexRecord)) (tree []byte, ok bool) {
+	const header = 12
 	w := &window{r: r, buf: make([]byte, 128<<10), left: size - int64(hashSize)}
 	if !w.need(header) || !bytes.HasPrefix(w.data, []byte("DIRC")) {
-		return false
+		return nil, false
 	}
 	version := binary.BigEndian.Uint32(w.data[4:])
-	if version != 2 && version != 3 {
-		return false
+	if version < 2 || version > 4 {
+		return nil, false
 	}
+
 	count := binary.BigEndian.Uint32(w.data[8:])
 	w.data = w.data[header:]
 	var record indexRecord
 	for range count {
-		fixed := stat + hashSize + 2
-		if !w.need(fixed) {
-			return false
+		if !w.entry(version, hashSize, &record) {
+			return nil, false
 		}
-		flags := binary.BigEndian.Uint16(w.data[fixed-2:])
-		var extended uint16
-		if flags&0x4000 != 0 {
-			if version < 3 || !w.need(fixed+2) {
-				return false
-			}
-			extended = binary.BigEndian.Uint16(w.data[fixed:])
-			fixed += 2
-		}
-		length := int(flags & 0xfff)
-		if length == 0xfff { // or longer: up to the NUL
-			w.need(min(len(w.buf), int(w.left)+len(w.data)))
-			if length = bytes.IndexByte(w.data[fixed:], 0); length < 0xfff {
-				return false
-			}
-		}
-		// One to eight zeros, up to a multiple of eight from the entry's start.
-		padded := (fixed + length + 8) &^ 7
-		if !w.need(padded) || w.data[fixed+length] != 0 {
-			return false
-		}
-		mode := Mode(binary.BigEndian.Uint32(w.data[24:]))
-		path := w.data[fixed : fixed+length]
-		if !validIndexMode(mode) || bytes.IndexByte(path, 0) >= 0 {
-			return false
-		}
-		const intentToAdd = 0x2000
-		record = indexRecord{path, w.data[stat : stat+hashSize], mode, int(flags >> 12 & 3), extended&intentToAdd != 0}
 		each(&record)
-		w.data = w.data[padded:]
 	}
-	return w.plainExtensions()
+	return w.plainExtensions(hashSize)
+}
+
+// entry reads the next entry into record, which holds the one before.
+func (w *window) entry(version uint32, hashSize int, record *indexRecord) bool {
+	const stat, extendedFlags, intentToAdd = 40, 0x4000, 0x2000
+	fixed := stat + hashSize + 2
+	if !w.need(fixed + 2) {
+		return false
+	}
+	mode := Mode(binary.BigEndian.Uint32(w.data[24:]))
+	flags := binary.BigEndian.Uint16(w.data[fixed-2:])
+	var extended uint16
+	if flags&extendedFlags != 0 {
+		if version < 3 {
+			return false
+		}
+		extended = binary.BigEndian.Uint16(w.data[fixed:])
+		fixed += 2
+	}
+
+	// In version 4 a path begins like the one before it, without so many bytes of
+	// that one's end.
+	start, shared := fixed, 0
+	if version == 4 {
+		cut, n := w.varint(fixed)
+		if n == 0 || cut > len(record.path) {
+			return false
+		}
+		start, shared = fixed+n, len(record.path)-cut
+	}
+	end := w.zero(start)
+	if end < 0 || !validIndexMode(mode) {
+		return false
+	}
+	length := shared + end - start
+	if int(flags&0xfff) != min(length, 0xfff) { // it says no more of a longer one
+		return false
+	}
+
+	next := end + 1
+	if version < 4 { // one to eight zeros, up to a multiple of eight from the entry's start
+		next = (fixed + length + 8) &^ 7
+	}
+	if !w.need(next) {
+		return false
+	}
+	if version < 4 {
+		record.path = w.data[start:end]
+	} else {
+		record.path = append(record.path[:shared], w.data[start:end]...)
+	}
+	record.id = w.data[stat : stat+hashSize]
+	record.mode, record.stage, record.intentToAdd = mode, int(flags>>12&3), extended&intentToAdd != 0
+	w.data = w.data[next:]
+	return true
+}
+
+// varint reads git's offset encoding (varint.c) at a place: its value, and how
+// many bytes it has, 0 where there is none.
+func (w *window) varint(at int) (value, n int) {
+	const most = 4 // bytes: a path is shorter
+	w.fill(at + most)
+	for ; n < most && at+n < len(w.data); n++ {
+		c := w.data[at+n]
+		value = value<<7 | int(c&0x7f)
+		if c < 0x80 {
+			return value, n + 1
+		}
+		value++
+	}
+	return 0, 0
 }
 
 func validIndexMode(mode Mode) bool {
@@ -229,15 +348,36 @@ func validIndexMode(mode Mode) bool {
 
 // plainExtensions reports whether what follows the entries changes nothing about
 // them: no split index ("link"), no sparse one ("sdir"), and nothing unknown
-// that must be understood (a name in small letters).
-func (w *window) plainExtensions() bool {
+// that must be understood (a name in small letters). One of them is git's record of
+// the trees that it has written already, with the top's first.
+func (w *window) plainExtensions(hashSize int) (tree []byte, plain bool) {
+	const header = 8
 	for w.left > 0 || len(w.data) > 0 {
-		if !w.need(8) || w.data[0] < 'A' || w.data[0] > 'Z' {
-			return false
+		if !w.need(header) || w.data[0] < 'A' || w.data[0] > 'Z' {
+			return nil, false
 		}
-		if !w.skip(8 + int64(binary.BigEndian.Uint32(w.data[4:]))) {
-			return false
+		name, size := string(w.data[:4]), int64(binary.BigEndian.Uint32(w.data[4:]))
+		w.data = w.data[header:]
+		if name == "TREE" {
+			tree = w.topTree(min(size, int64(64+hashSize)), hashSize)
+		}
+		if !w.skip(size) {
+			return nil, false
 		}
 	}
-	return true
+	return tree, true
+}
+
+// topTree reads the first entry of the cache tree, of which size bytes are enough:
+// no path, NUL, the number of files (-1 where the tree has changed since), a blank,
+// the number of folders, a line end, and the tree's id.
+func (w *window) topTree(size int64, hashSize int) []byte {
+	if !w.need(int(size)) {
+		return nil
+	}
+	counts, rest, ok := bytes.Cut(w.data[:size], []byte{'\n'})
+	if !ok || len(counts) < 2 || counts[0] != 0 || counts[1] == '-' || len(rest) < hashSize {
+		return nil
+	}
+	return bytes.Clone(rest[:hashSize])
 }

@@ -3,18 +3,21 @@ package gitutil
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// ListIndex gives what git itself lists, whatever the index's format.
+// ListIndex gives what git itself lists, whatever the index's format, and reads
+// the file itself where that has a plain one.
 func TestListIndexEqualsGit(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		setup func(*testRepo)
-		init  []string
+		name    string
+		setup   func(*testRepo)
+		init    []string
+		odd     bool // git alone reads the file
+		onlyGit bool // nor any other part of the repository
 	}{
 		{name: "version 2"},
 		{name: "version 3", setup: func(r *testRepo) {
@@ -22,8 +25,22 @@ func TestListIndexEqualsGit(t *testing.T) {
 			r.git("add", "-N", "later")
 		}},
 		{name: "version 4", setup: func(r *testRepo) { r.git("update-index", "--index-version", "4") }},
-		{name: "split", setup: func(r *testRepo) { r.git("update-index", "--split-index") }},
-		{name: "SHA-256", init: []string{"--object-format=sha256"}},
+		{name: "version 4, paths of any length", setup: func(r *testRepo) {
+			r.git("update-index", "--index-version", "4")
+			for i := range 40 {
+				r.write("deep/d"+strings.Repeat("x", 5*i%211)+"/f"+strings.Repeat("y", 7*i%199), "x")
+			}
+			r.write("late", "x")
+			r.write("later", "x")
+			r.git("add", "a", "sub", "deep", "late")
+			r.git("add", "-N", "later")
+		}},
+		{name: "split", odd: true, setup: func(r *testRepo) { r.git("update-index", "--split-index") }},
+		{name: "sparse", odd: true, setup: func(r *testRepo) {
+			r.commitStaged("base")
+			r.git("sparse-checkout", "set", "--cone", "--sparse-index", "other")
+		}},
+		{name: "SHA-256", init: []string{"--object-format=sha256"}, onlyGit: true},
 		{name: "empty", setup: func(r *testRepo) { r.git("rm", "-rqf", "--cached", ".") }},
 		{name: "a long path", setup: func(r *testRepo) {
 			blob := strings.TrimSpace(r.git("hash-object", "-w", "sub/b"))
@@ -54,26 +71,43 @@ func TestListIndexEqualsGit(t *testing.T) {
 					want = append(want, strings.TrimSuffix(head, " 0")+" "+path)
 				}
 			}
-			repo, err := r.open("git")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer repo.Close()
-			entries, err := repo.ListIndex(context.Background(), func([]byte, Mode) bool { return true })
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, e := range entries {
-				if e.Path == "later" {
-					continue
+			r.both(tt.odd || tt.onlyGit, lines(want...), func(repo Repository) (string, error) {
+				entries, err := repo.ListIndex(context.Background(), func([]byte, Mode) bool { return true })
+				var got []string
+				for _, e := range entries {
+					if e.Path != "later" {
+						got = append(got, modeText(e.Mode)+" "+e.ID+" "+e.Path)
+					}
 				}
-				got = append(got, modeText(e.Mode)+" "+e.ID+" "+e.Path)
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("got %d entries, git lists %d", len(got), len(want))
+				return lines(got...), err
+			})
+			_, err := readIndexFile(r.path(".git/index"), func() {}, func(*indexRecord) {})
+			if odd := errors.Is(err, errIndexForm); odd != tt.odd || err != nil && !odd {
+				t.Errorf("reading the file: %v", err)
 			}
 		})
+	}
+}
+
+// The index in one of its plain forms is read without git being started.
+func TestListIndexStartsNoGit(t *testing.T) {
+	r := newRepo(t)
+	r.write("a", "1")
+	r.git("add", "-A")
+	for _, split := range []bool{false, true} {
+		if split {
+			r.git("update-index", "--split-index")
+		}
+		repo, err := r.open("git")
+		if err != nil {
+			t.Fatal(err)
+		}
+		repo.(*gitRepo).exe = r.path("no-git")
+		entries, err := repo.ListIndex(t.Context(), func([]byte, Mode) bool { return true })
+		if split != (err != nil) || split != (len(entries) == 0) {
+			t.Errorf("split: %t: %d entries, %v", split, len(entries), err)
+		}
+		repo.Close()
 	}
 }
 

@@ -433,7 +433,7 @@ func TestLogShallow(t *testing.T) {
 			text, err := logged("", "v")(repo)
 			var shallow *ShallowError
 			if errors.As(err, &shallow) != want.shallow {
-				t.Errorf("%s: depth %d: %v", repo.Backend(), depth, err)
+				t.Errorf("%s: depth %d: %v", backendOf(repo), depth, err)
 			}
 			if shallow != nil {
 				err = nil
@@ -503,7 +503,7 @@ func TestLogBackendsAgree(t *testing.T) {
 				var want string
 				r.both(false, "", func(repo Repository) (string, error) {
 					got, err := logged(rev, "v", "w")(repo)
-					if repo.Backend() == "git" {
+					if backendOf(repo) == "git" {
 						want = got
 						// Each commit is one that git's plain log has, in its order.
 						plain := r.git("log", "--date-order", "--format=%s (%P)", r.git("rev-parse", repoRev(rev)), "--", ":(glob)**/v", ":(glob)**/w")
@@ -590,11 +590,11 @@ func TestBlobs(t *testing.T) {
 			text, err := read(one, bad)(repo)
 			var missing *MissingObjectError
 			if !errors.As(err, &missing) || missing.ID != bad {
-				t.Errorf("%s: %q: %v", repo.Backend(), bad, err)
+				t.Errorf("%s: %q: %v", backendOf(repo), bad, err)
 			}
 			// The next question is answered all the same.
 			if after, err := read(empty)(repo); err != nil || after != empty+` 0 ""` {
-				t.Errorf("%s: after %q: %s, %v", repo.Backend(), bad, after, err)
+				t.Errorf("%s: after %q: %s, %v", backendOf(repo), bad, after, err)
 			}
 			if text == "" {
 				text = one + ` 3 "one"` // go-git and git may differ in how far they got

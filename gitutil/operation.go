@@ -98,6 +98,63 @@ func findOperation(layout Layout, ask func(names []string) (map[string]string, e
 	return Operation{Kind: kind}, s.err
 }
 
+// Incoming is the id of the commit that git is bringing in while a merge driver
+// runs, before it has stopped and Operation knows: a merge names it in the
+// environment that it hands down (GITHEAD_ID), a rebase in its list of what it
+// has begun. "" where git does not say, and in an octopus, where it does not say
+// which.
+func (l Layout) Incoming(environ []string) string {
+	found := ""
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if id, ok := strings.CutPrefix(name, "GITHEAD_"); ok {
+			if found != "" {
+				return ""
+			}
+			found = id
+		}
+	}
+	if found != "" {
+		return found
+	}
+
+	done, err := os.ReadFile(filepath.Join(l.GitDir, "rebase-merge", "done"))
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(string(done)), "\n")
+	if words := strings.Fields(lines[len(lines)-1]); len(words) > 1 && isObjectID(words[1]) {
+		return words[1]
+	}
+	return ""
+}
+
+// Rebasing tells whether a rebase is under way that merges commit by commit.
+func (l Layout) Rebasing() bool { return isDir(filepath.Join(l.GitDir, "rebase-merge")) }
+
+// NotedConflicts lists the paths that git put into the message of a commit that
+// it could not make (append_conflicts_hint in sequencer.c): the index forgets
+// them with 'git add'.
+func (l Layout) NotedConflicts() []string {
+	message, err := os.ReadFile(filepath.Join(l.GitDir, "MERGE_MSG"))
+	if err != nil {
+		return nil
+	}
+	_, listed, ok := strings.Cut("\n"+string(message), " Conflicts:\n")
+	if !ok {
+		return nil
+	}
+	var paths []string
+	for line := range strings.Lines(listed) {
+		_, path, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		if !ok {
+			break
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
 // usesReftable tells whether refs are not in files (gitformat-reftable(5)).
 func usesReftable(layout Layout) bool {
 	for _, e := range readConfigFile(filepath.Join(layout.CommonDir, "config")) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -124,12 +126,16 @@ func TestOperation(t *testing.T) {
 				}, "", "reset -q --hard"},
 			} {
 				t.Run(tt.name, func(t *testing.T) {
-					at := &testRepo{t: t, dir: r.dir, env: r.env}
+					// What goes wrong in here, setting up included, is this subtest's.
+					for _, used := range []*testRepo{main, r, quiet} {
+						used.t = t
+					}
+					at := r.in(t)
 					start := at.git("rev-parse", "HEAD")
 					tt.setup()
 					at.both(kind.onlyGit, tt.want, operation)
 					if kind.linked {
-						(&testRepo{t: t, dir: main.dir, env: r.env}).both(kind.onlyGit, "", operation)
+						main.in(t).both(kind.onlyGit, "", operation)
 					}
 					if tt.abort != "" {
 						at.git(strings.Fields(tt.abort)...)
@@ -176,7 +182,7 @@ func TestOperationDamaged(t *testing.T) {
 	r := newRepo(t)
 	for name, want := range map[string]string{"MERGE_HEAD": "merge", "REVERT_HEAD": "revert", "CHERRY_PICK_HEAD": "cherry-pick", "REBASE_HEAD": "", "sequencer/todo": "", "sequencer/x": ""} {
 		for _, text := range []string{"", "\n", "no id\n", strings.Repeat("x", 100000), "ref: refs/heads/main\n", "# comment\n\nexec false\n"} {
-			r := &testRepo{t: t, dir: r.dir, env: r.env}
+			r := r.in(t)
 			for _, old := range []string{"MERGE_HEAD", "REVERT_HEAD", "CHERRY_PICK_HEAD", "REBASE_HEAD", "sequencer"} {
 				r.remove(".git/" + old)
 			}
@@ -189,5 +195,87 @@ func TestOperationDamaged(t *testing.T) {
 				return got, err
 			})
 		}
+	}
+}
+
+// sayIncoming is a merge driver that writes down what git brings in, and fails.
+func sayIncoming(file string) int {
+	layout, err := Discover(".", os.Getenv)
+	if err == nil {
+		err = os.WriteFile(file, []byte(layout.Incoming(os.Environ())), 0o644)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	return 1
+}
+
+// What is being merged is known while a driver runs, and what it left in conflict
+// once git was told that all is well.
+func TestIncomingAndNotedConflicts(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("needs a driver that a shell starts")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRepo(t)
+	r.write(".gitattributes", "v merge=say\n")
+	r.write("v", "1\n")
+	r.write("odd name", "1\n")
+	r.commit("base")
+	r.git("branch", "base")
+	r.git("switch", "-qc", "theirs")
+	r.write("v", "theirs\n")
+	r.write("odd name", "theirs\n")
+	r.commit("theirs")
+	r.git("switch", "-q", "main")
+	r.write("v", "ours\n")
+	r.write("odd name", "ours\n")
+	r.commit("ours")
+	said := r.path("../said")
+	r.git("config", "merge.say.driver", "TEST_DRIVER='"+said+"' '"+self+"'")
+
+	layout := func() Layout {
+		layout, err := Discover(r.dir, r.repo().Getenv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return layout
+	}
+	for _, tt := range []struct {
+		args            []string
+		incoming, abort string
+		rebasing        bool
+	}{
+		{[]string{"merge", "theirs"}, "theirs", "merge --abort", false},
+		{[]string{"rebase", "theirs"}, "main", "rebase --abort", true},
+		{[]string{"cherry-pick", "theirs"}, "", "cherry-pick --abort", false},
+		{[]string{"merge", "--squash", "theirs"}, "theirs", "reset --hard", false},
+	} {
+		want := ""
+		if tt.incoming != "" {
+			want = r.git("rev-parse", tt.incoming)
+		}
+		os.Remove(said)
+		r.fails(tt.args...)
+		if got := mustRead(t, said); got != want {
+			t.Errorf("%v brings in %q, want %q", tt.args, got, want)
+		}
+		r.git("add", "-A")
+		if got := layout().Rebasing(); got != tt.rebasing {
+			t.Errorf("%v: rebasing: %t", tt.args, got)
+		}
+		if got := layout().NotedConflicts(); !slices.Equal(got, []string{"odd name", "v"}) {
+			t.Errorf("%v: noted %q", tt.args, got)
+		}
+		r.git(strings.Fields(tt.abort)...)
+	}
+	if got := layout().NotedConflicts(); got != nil {
+		t.Errorf("nothing going on: noted %q", got)
+	}
+	if got := layout().Incoming([]string{"GITHEAD_" + strings.Repeat("1", 40) + "=a", "GITHEAD_" + strings.Repeat("2", 40) + "=b"}); got != "" {
+		t.Errorf("an octopus brings in %s", got)
 	}
 }

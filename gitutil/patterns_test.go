@@ -42,7 +42,7 @@ func TestIgnored(t *testing.T) {
 		{".gitignore: #.key|.key\r| ", ".key f/.key f/g/.key"},
 		{".git/info/exclude: .key; .gitignore: !f/.key", ".key f/g/.key"},
 		{"../excludes: .key|*.txt; f/.gitignore: !*.txt", ".key f/.key f/g/.key a.txt f.txt/x"},
-		{"../xdg/git/ignore: a.txt", "a.txt f/a.txt f/g/a.txt"},
+		{"../.config/git/ignore: a.txt", "a.txt f/a.txt f/g/a.txt"},
 		{".gitignore: f/g/|!f/g/", ""},
 		{".gitignore: a**b|a**t", "ab a.txt f/a.txt f/g/a.txt a-b a]b"},
 	}
@@ -53,7 +53,7 @@ func TestIgnored(t *testing.T) {
 			if strings.Contains(tt.files, "../excludes") {
 				r.git("config", "core.excludesFile", r.path("../excludes"))
 			}
-			answers := map[string]string{}
+			answers, sources := map[string]string{}, map[string]string{}
 			for _, backend := range []string{"git", "go-git"} {
 				repo, err := r.open(backend)
 				if err != nil {
@@ -78,7 +78,20 @@ func TestIgnored(t *testing.T) {
 					t.Errorf("%s: the top or a path outside is ignored", backend)
 				}
 				answers[backend] = strings.Join(names, " ")
+				by, err := repo.IgnoredBy(context.Background(), paths)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, file := range by {
+					if (file != "") != ignored[i] {
+						t.Errorf("%s: %s is ignored: %t, by '%s'", backend, paths[i], ignored[i], file)
+					}
+				}
+				sources[backend] = strings.Join(by, " ")
 				repo.Close()
+			}
+			if sources["git"] != sources["go-git"] {
+				t.Errorf("by git %s\nby us  %s", sources["git"], sources["go-git"])
 			}
 			if answers["git"] != answers["go-git"] {
 				t.Errorf("git     %s\ngo-git  %s", answers["git"], answers["go-git"])
@@ -113,16 +126,21 @@ func TestAttributes(t *testing.T) {
 		".gitattributes: [attr]own -text diff=z|*.txt own|f/*.txt -own|f/g/a.txt !own own=1",
 		".gitattributes: \"b c\" text|\"b\\040\" -text|\"\\303\\251\" diff=e",
 		".git/info/attributes: *.txt merge=info; .gitattributes: *.txt merge=tree -diff; f/.gitattributes: *.txt diff",
-		"../xdg/git/attributes: * merge=global; f/.gitattributes: * !merge",
+		"../.config/git/attributes: * merge=global; f/.gitattributes: * !merge",
 		".gitattributes: dir/ text|!a text|dir/** merge=d|**/x diff",
 		".gitattributes:   *.txt\ttext  diff=a -text|# * diff|* merge",
 		".gitattributes: * merge text=1 diff -merge merge=last",
+		".gitattributes: !x diff|\\!x text",
+		"../attributes: *.txt diff=own merge=own -text; .gitattributes: a.txt merge=top !diff",
 		".gitattributes: [attr]binary text=own|a binary; f/.gitattributes: [attr]n text|* n",
 	}
 	for _, files := range tests {
 		t.Run(files, func(t *testing.T) {
 			t.Parallel()
 			r := patternRepo(t, files)
+			if strings.Contains(files, "../attributes") {
+				r.git("config", "core.attributesFile", r.path("../attributes"))
+			}
 			answers := map[string]string{}
 			for _, backend := range []string{"git", "go-git"} {
 				repo, err := r.open(backend)
@@ -159,6 +177,47 @@ func TestAttributes(t *testing.T) {
 	}
 }
 
+// The line that gives an attribute is the one whose state git goes by.
+func TestAttributeFrom(t *testing.T) {
+	for _, test := range [...]struct{ files, file, from string }{
+		{".gitattributes: # c||*.txt diff|a.txt text", "a.txt", ".gitattributes:3"},
+		{".gitattributes: *.txt diff|*.txt text|*.txt -diff", "a.txt", ".gitattributes:3"},
+		{".gitattributes: * diff; f/.gitattributes: x diff|a.txt diff=y", "f/a.txt", "f/.gitattributes:2"},
+		{".gitattributes: * diff; .git/info/attributes: f/* diff", "f/a.txt", ".git/info/attributes:1"},
+		{".gitattributes: [attr]own diff|x own|*.txt own", "a.txt", ".gitattributes:3"},
+		{".gitattributes: *.txt text", "a.txt", ""},
+		{"../attributes: *.txt diff; .gitattributes: f/a.txt diff", "a.txt", "../attributes:1"},
+		{"../attributes: *.txt diff; .gitattributes: f/a.txt diff", "f/a.txt", ".gitattributes:1"},
+	} {
+		r := patternRepo(t, test.files)
+		if strings.Contains(test.files, "../attributes") {
+			r.git("config", "core.attributesFile", r.path("../attributes"))
+		}
+		for _, backend := range []string{"git", "go-git"} {
+			repo, err := r.open(backend)
+			if err != nil {
+				t.Fatal(err)
+			}
+			from, err := AttributeFrom(context.Background(), repo, r.path(test.file), "diff")
+			got := ""
+			if from.File != "" {
+				rel, _ := filepath.Rel(repo.Layout().Top, from.File)
+				got = fmt.Sprintf("%s:%d", filepath.ToSlash(rel), from.Line)
+			}
+			if err != nil || got != test.from {
+				t.Errorf("%s, %s: %s has it from %q, %v; want %q", backend, test.files, test.file, got, err, test.from)
+			}
+			repo.Close()
+		}
+	}
+	version := PatternFiles{".gitattributes": []byte("* filter=x\n"), "f/.gitattributes": []byte("\n*.txt filter=y\n")}
+	for file, want := range map[string]Origin{"a": {".gitattributes", 1}, "f/a": {".gitattributes", 1}, "f/a.txt": {"f/.gitattributes", 2}} {
+		if got := version.AttributeFrom(file, "filter"); got != want {
+			t.Errorf("%s has it from %v, want %v", file, got, want)
+		}
+	}
+}
+
 func TestTrackedAndIgnoredThroughLinks(t *testing.T) {
 	r := newRepo(t)
 	r.write("real/.key", "k")
@@ -178,10 +237,31 @@ func TestTrackedAndIgnoredThroughLinks(t *testing.T) {
 	})
 }
 
+// Whatever stage of a path the index has, git tracks it.
+func TestTrackedInEveryStage(t *testing.T) {
+	r := newRepo(t)
+	r.write("conflict", "base")
+	r.commit("base")
+	r.git("checkout", "-q", "-b", "other")
+	r.write("conflict", "theirs")
+	r.commit("theirs")
+	r.git("checkout", "-q", "main")
+	r.write("conflict", "ours")
+	r.commit("ours")
+	r.fails("merge", "-q", "other")
+	r.write("intended", "")
+	r.git("add", "-N", "intended")
+	r.write("no", "")
+	r.both(false, "1 1 0", func(repo Repository) (string, error) {
+		tracked, err := repo.Tracked(context.Background(), []string{r.path("conflict"), r.path("intended"), r.path("no")})
+		return bits(tracked), err
+	})
+}
+
 func TestTrackedMany(t *testing.T) {
 	r := newRepo(t)
 	var paths []string
-	for i := range 3 * maxArgPaths {
+	for i := range 200 {
 		name := fmt.Sprintf("d/f%d", i)
 		paths = append(paths, r.path(name))
 		if i%2 == 0 {
@@ -233,15 +313,13 @@ func TestWorkTree(t *testing.T) {
 	r.at("untracked").both(false, want, func(repo Repository) (string, error) { return visited(repo.WorkTree) })
 }
 
-// FuzzPattern compares nothing: matching must end, quickly, without a panic.
-func FuzzPattern(f *testing.F) {
-	for _, seed := range []string{"*a*b", "[a-", "[[:alpha:]]", "\\", "**/x", "a/**/b/**", "[!]", "[]-a]"} {
+// FuzzAttributes: any file of patterns is read, without a panic.
+func FuzzAttributes(f *testing.F) {
+	for _, seed := range []string{"*a*b -text", "[attr]x y=z\nx", "\"\\303\" a", "a !b"} {
 		f.Add(seed, "some/path/aab")
 	}
-	f.Fuzz(func(t *testing.T, pattern, path string) {
-		for _, rule := range parseIgnore(pattern, "", false) {
-			rule.match(path, false)
-		}
-		(&attributeRules{macros: map[string][]attribute{}}).parse(pattern, "", true)
+	f.Fuzz(func(t *testing.T, text, path string) {
+		r := &attributeRules{macros: map[string][]attribute{}}
+		r.collect(r.parse(text, "", "", true), path, map[string]given{})
 	})
 }

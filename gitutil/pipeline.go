@@ -23,23 +23,33 @@ type emitter struct {
 	ctx     context.Context
 	v       *Visitor
 	start   func() (*catFile, error)
+	reopen  func(ctx context.Context, id string) (io.ReadCloser, error)
 	cat     *catFile    // nil until something may be asked for
 	unwatch func() bool // stops the context from ending cat
-	events  chan event
-	prefix  string // stands before each blob's path
+	events  chan []event
+	free    chan []event // batches that were delivered, to be filled again
+	batch   []event      // not sent yet
+	prefix  string       // stands before each blob's path
 }
+
+// Events are handed over in batches: to wake the other side for each of them takes
+// as long as to read a small file.
+const (
+	batchEvents = 64
+	maxBatches  = 8
+)
 
 // visit runs a listing of blobs and `cat-file --batch` side by side: list calls
 // the emitter from its own goroutine, the visitor's callbacks run on ours.
 //
-// An event is sent before its blob is asked for, and what was asked is flushed
-// before the listing waits for anything, so that neither side can wait for the
-// other for ever. Every blob asked for is read, so that cat-file is ready for
+// An event is sent before the request for its blob can reach git, and what was asked
+// is flushed before the listing waits for anything, so that neither side can wait for
+// the other for ever. Every blob asked for is read, so that cat-file is ready for
 // the next visit after one that ended well; after any other it is ended.
 func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Context, *emitter) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	e := &emitter{ctx: ctx, v: v, start: g.takeCatFile, events: make(chan event, 256)}
+	e := &emitter{ctx: ctx, v: v, start: g.takeCatFile, reopen: g.reopen, events: make(chan []event, maxBatches), free: make(chan []event, maxBatches+2)}
 	listed := make(chan error, 1)
 	go func() {
 		err := list(ctx, e)
@@ -48,12 +58,20 @@ func (g *gitRepo) visit(ctx context.Context, v *Visitor, list func(context.Conte
 		listed <- err
 	}()
 	var failed error
-	for ev := range e.events {
+	for batch := range e.events {
 		if failed != nil {
 			continue // the listing is on its way out
 		}
-		if failed = e.deliver(&ev); failed != nil {
-			cancel(failed)
+		for i := range batch {
+			if failed = e.deliver(&batch[i]); failed != nil {
+				cancel(failed)
+				break
+			}
+		}
+		clear(batch)
+		select {
+		case e.free <- batch[:0]:
+		default:
 		}
 	}
 	err := <-listed
@@ -90,8 +108,9 @@ func (e *emitter) needCat() error {
 	return nil
 }
 
+// flush hands over what there is, events first.
 func (e *emitter) flush() {
-	if e.cat != nil {
+	if e.handOver() == nil && e.cat != nil {
 		e.cat.flush()
 	}
 }
@@ -104,6 +123,9 @@ func (e *emitter) deliver(ev *event) error {
 			if err := e.cat.read(e.ctx, &object, "commit", e.v.maxBlob()); err != nil {
 				return err
 			}
+			if err := e.cat.pass(e.ctx, &object); err != nil {
+				return err
+			}
 			ev.commit.Message = messageOf(string(object.Data))
 		}
 		return e.v.Commit(ev.commit)
@@ -113,22 +135,62 @@ func (e *emitter) deliver(ev *event) error {
 	if err := e.cat.read(e.ctx, &ev.blob, "blob", e.v.maxBlob()); err != nil {
 		return err
 	}
-	return e.v.Blob(&ev.blob)
+	if ev.blob.Rest != nil {
+		ev.blob.Reopen = func() (io.ReadCloser, error) { return e.reopen(e.ctx, ev.blob.ID) }
+	}
+	if err := e.v.Blob(&ev.blob); err != nil {
+		return err
+	}
+	return e.cat.pass(e.ctx, &ev.blob)
 }
 
 func (e *emitter) send(ev event) error {
+	e.batch = append(e.batch, ev)
+	if len(e.batch) < batchEvents {
+		return nil
+	}
+	return e.handOver()
+}
+
+// handOver sends the batch.
+func (e *emitter) handOver() error {
+	if len(e.batch) == 0 {
+		return nil
+	}
+	batch := e.batch
+	e.batch = nil
 	select {
-	case e.events <- ev:
+	case e.batch = <-e.free:
+	default:
+		e.batch = make([]event, 0, batchEvents)
+	}
+
+	select {
+	case e.events <- batch:
 		return nil
 	default:
 	}
-	e.flush()
+	if e.cat != nil {
+		e.cat.flush() // the other side may be waiting for these blobs
+	}
 	select {
-	case e.events <- ev:
+	case e.events <- batch:
 		return nil
 	case <-e.ctx.Done():
 		return context.Cause(e.ctx)
 	}
+}
+
+// ask requests an object whose event was sent. Before requests can reach git, the
+// events before them are on their way: git may wait for them to be read.
+func (e *emitter) ask(id string) error {
+	if e.cat.ids.Available() <= len(id) {
+		if err := e.handOver(); err != nil {
+			return err
+		}
+	}
+	e.cat.ask(id)
+	return nil
 }
 
 // blob passes a blob on, if the visitor wants it. When git has stopped taking
@@ -144,8 +206,7 @@ func (e *emitter) blob(b Blob) error {
 	if err := e.send(event{blob: b}); err != nil {
 		return err
 	}
-	e.cat.ask(b.ID)
-	return nil
+	return e.ask(b.ID)
 }
 
 func (e *emitter) commit(c *Commit, reread bool) error {
@@ -161,7 +222,7 @@ func (e *emitter) commit(c *Commit, reread bool) error {
 		return err
 	}
 	if reread {
-		e.cat.ask(c.Hash)
+		return e.ask(c.Hash)
 	}
 	return nil
 }

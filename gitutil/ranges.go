@@ -6,15 +6,6 @@ import (
 	"strings"
 )
 
-// StagedOptions say what the index is compared with.
-type StagedOptions struct {
-	// Amend compares with the parent of HEAD. A hook is not told that it runs for
-	// `git commit --amend`: compared with HEAD, as it does by default, content
-	// that HEAD already holds and the amended commit keeps is not seen again. It
-	// was judged when HEAD was made, and Commits judges it before it is pushed.
-	Amend bool
-}
-
 // Range is a set of commits: those reachable from Include and not from the rest.
 type Range struct {
 	Include []string // revisions; HEAD when empty
@@ -25,6 +16,7 @@ type Range struct {
 	Known []string
 
 	ExceptRemote string // excludes what the remote-tracking branches of this remote hold
+	Unpushed     bool   // excludes what any remote-tracking branch holds
 	ExceptRefs   bool   // excludes what any ref holds: in pre-receive, all that was there before
 }
 
@@ -41,14 +33,6 @@ func ParseRange(text string) (Range, error) {
 		b = "HEAD"
 	}
 	return Range{Include: []string{b}, Exclude: []string{a}}, nil
-}
-
-// Base is the range that a pull request from HEAD into ref has:
-// merge-base(ref, HEAD)..HEAD. All that both reach is reached from one of their
-// merge bases, so that leaving out what ref reaches gives the same commits,
-// with several merge bases as well.
-func Base(ref string) Range {
-	return Range{Include: []string{"HEAD"}, Exclude: []string{ref}}
 }
 
 func (r Range) include() []string {
@@ -73,9 +57,10 @@ func isObjectID(s string) bool {
 
 func isZeroID(s string) bool { return strings.Trim(s, "0") == "" }
 
-// shallowCommits reads the commits whose parents were cut off.
-func shallowCommits(layout Layout) map[string]bool {
-	data, err := os.ReadFile(filepath.Join(layout.CommonDir, "shallow"))
+// ShallowCommits are the commits of a shallow clone whose parents were cut off,
+// by their ids; none in a whole one.
+func (l Layout) ShallowCommits() map[string]bool {
+	data, err := os.ReadFile(filepath.Join(l.CommonDir, "shallow"))
 	if err != nil {
 		return nil
 	}

@@ -4,29 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/gittest"
 )
 
-// testRepo is a repository in a temporary folder, made with git in an
-// environment of its own.
+// testRepo is a gittest.Repo that both backends can be asked about.
 type testRepo struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	env []string
-}
-
-func needGit(t testing.TB) {
-	t.Helper()
-	if _, err := exec.LookPath("git"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("git is not installed")
-		}
-		t.Skip("git is not installed")
-	}
 }
 
 // formatKnown reports whether the git here, if there is one, knows the format of
@@ -45,131 +34,94 @@ func formatKnown(t testing.TB, initArgs []string) bool {
 	return true
 }
 
-func testEnv(home string) []string {
-	return []string{
-		"PATH=" + os.Getenv("PATH"),
-		"HOME=" + home,
-		"XDG_CONFIG_HOME=" + filepath.Join(home, "xdg"),
-		"GIT_CONFIG_NOSYSTEM=1",
-		"GIT_CONFIG_GLOBAL=" + filepath.Join(home, "gitconfig"),
+func newRepo(t testing.TB, initArgs ...string) *testRepo {
+	t.Helper()
+	r := gittest.New(t, initArgs...)
+	return &testRepo{t: t, dir: r.Dir, env: append(r.Env,
 		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_AUTHOR_DATE=1700000000 +0000",
-		"GIT_COMMITTER_NAME=c", "GIT_COMMITTER_EMAIL=c@example.com", "GIT_COMMITTER_DATE=1700000000 +0000",
-	}
+		"GIT_COMMITTER_NAME=c", "GIT_COMMITTER_EMAIL=c@example.com", "GIT_COMMITTER_DATE=1700000000 +0000")}
 }
 
-func newRepo(t *testing.T, initArgs ...string) *testRepo {
-	t.Helper()
-	needGit(t)
-	home := resolve(t.TempDir())
-	r := &testRepo{t: t, dir: filepath.Join(home, "repo"), env: testEnv(home)}
-	if err := os.WriteFile(filepath.Join(home, "gitconfig"), []byte("[protocol \"file\"]\n\tallow = always\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("git", append(append([]string{"init", "-q", "-b", "main"}, initArgs...), r.dir)...)
-	cmd.Env = r.env
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Skipf("git init %v: %s", initArgs, out)
-	}
-	return r
-}
+func (r *testRepo) repo() *gittest.Repo { return &gittest.Repo{TB: r.t, Dir: r.dir, Env: r.env} }
 
 // at is the same environment in another folder.
 func (r *testRepo) at(dir string) *testRepo {
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(r.dir, dir)
-	}
-	return &testRepo{t: r.t, dir: dir, env: r.env}
+	return &testRepo{t: r.t, dir: r.repo().Path(dir), env: r.env}
 }
 
 func (r *testRepo) with(env ...string) *testRepo {
-	return &testRepo{t: r.t, dir: r.dir, env: append(append([]string{}, r.env...), env...)}
+	return &testRepo{t: r.t, dir: r.dir, env: r.repo().With(env...).Env}
 }
+
+// in is the same place for a subtest, whose failures are its own.
+func (r *testRepo) in(t testing.TB) *testRepo { return &testRepo{t: t, dir: r.dir, env: r.env} }
 
 func (r *testRepo) git(args ...string) string {
 	r.t.Helper()
-	return r.gitIn("", args...)
+	return r.repo().Git(args...)
 }
 
 func (r *testRepo) gitIn(stdin string, args ...string) string {
 	r.t.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir, cmd.Env = r.dir, r.env
-	cmd.Stdin = strings.NewReader(stdin)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		r.t.Fatalf("git %q: %v\n%s%s", args, err, out, stderr.String())
-	}
-	return strings.TrimSuffix(string(out), "\n")
+	return r.repo().GitIn(stdin, args...)
 }
 
-// fails runs git where it is expected to exit with a status.
 func (r *testRepo) fails(args ...string) {
 	r.t.Helper()
-	cmd := exec.Command("git", args...)
-	cmd.Dir, cmd.Env = r.dir, r.env
-	if out, err := cmd.CombinedOutput(); err == nil {
-		r.t.Fatalf("git %q succeeded: %s", args, out)
-	}
+	r.repo().Fails(args...)
 }
 
-func (r *testRepo) path(name string) string { return filepath.Join(r.dir, filepath.FromSlash(name)) }
+func (r *testRepo) path(name string) string { return r.repo().Path(name) }
 
 func (r *testRepo) write(name, content string) {
 	r.t.Helper()
-	if err := os.MkdirAll(filepath.Dir(r.path(name)), 0o755); err != nil {
-		r.t.Fatal(err)
-	}
-	if err := os.WriteFile(r.path(name), []byte(content), 0o644); err != nil {
-		r.t.Fatal(err)
-	}
+	r.repo().Write(name, content)
 }
 
 func (r *testRepo) remove(name string) {
 	r.t.Helper()
-	if err := os.RemoveAll(r.path(name)); err != nil {
-		r.t.Fatal(err)
-	}
+	r.repo().Remove(name)
 }
 
 func (r *testRepo) link(name, target string) {
 	r.t.Helper()
-	if err := os.Symlink(target, r.path(name)); err != nil {
-		r.t.Skipf("symbolic links: %v", err)
-	}
+	r.repo().Link(name, target)
 }
 
-// commit stages everything and commits it, each time a minute later.
 func (r *testRepo) commit(message string, args ...string) string {
 	r.t.Helper()
-	r.git("add", "-A")
-	return r.commitStaged(message, args...)
+	return r.repo().Commit(message, args...)
 }
 
 func (r *testRepo) commitStaged(message string, args ...string) string {
 	r.t.Helper()
-	n := 0
-	fmt.Sscan(r.git("rev-list", "--all", "--count"), &n)
-	r.with(fmt.Sprintf("GIT_COMMITTER_DATE=%d +0000", 1700000000+60*n)).
-		gitIn("", append([]string{"commit", "-q", "--allow-empty", "-m", message}, args...)...)
-	return r.git("rev-parse", "HEAD")
+	return r.repo().CommitStaged(message, args...)
 }
 
 func (r *testRepo) open(backend string) (Repository, error) {
-	return Open(r.dir, Options{Backend: backend, Environ: r.env, Getenv: getenvFrom(r.env)})
+	return Open(r.dir, Options{Backend: backend, Environ: r.env, Getenv: r.repo().Getenv})
 }
 
-func getenvFrom(env []string) func(string) string {
-	return func(name string) string {
-		value := ""
-		for _, entry := range env {
-			if v, ok := strings.CutPrefix(entry, name+"="); ok {
-				value = v
-			}
-		}
-		return value
+// openWriter opens the repository to change it.
+func (r *testRepo) openWriter() Writer {
+	r.t.Helper()
+	repo, err := r.open("git")
+	if err != nil {
+		r.t.Fatal(err)
 	}
+	r.t.Cleanup(func() { repo.Close() })
+	w, err := Writing(repo)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return w
+}
+
+func backendOf(repo Repository) string {
+	if _, ok := repo.(*gitRepo); ok {
+		return "git"
+	}
+	return "go-git"
 }
 
 // both asks a question of both backends and checks their answers; onlyGit says

@@ -3,6 +3,8 @@ package gitutil
 import (
 	"context"
 	"errors"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -18,21 +20,21 @@ func TestStaged(t *testing.T) {
 		r.commit("base")
 	}
 	tests := []struct {
-		name    string
-		init    []string
-		setup   func(r *testRepo) *testRepo // gives the repository to ask, nil for the same
-		amend   bool
-		onlyGit bool
-		want    []string
+		name     string
+		init     []string
+		setup    func(r *testRepo) *testRepo // gives the repository to ask, nil for the same
+		onlyGit  bool
+		gitAsked bool // the index does not name the pending commit's tree, though git has tried to write it
+		want     []string
 	}{
 		{name: "nothing", setup: func(r *testRepo) *testRepo { base(r); return nil }},
-		{name: "first commit", setup: func(r *testRepo) *testRepo {
+		{name: "first commit", gitAsked: true, setup: func(r *testRepo) *testRepo {
 			r.write("a", "1")
 			r.write("b/c", "2")
 			r.git("add", "-A")
 			return nil
 		}, want: []string{`100644 "a" "1"`, `100644 "b/c" "2"`}},
-		{name: "no commit, no index", setup: func(r *testRepo) *testRepo { return nil }},
+		{name: "no commit, no index", gitAsked: true, setup: func(r *testRepo) *testRepo { return nil }},
 		{name: "changed, added, deleted", setup: func(r *testRepo) *testRepo {
 			base(r)
 			r.write("dir/b", "changed")
@@ -63,7 +65,7 @@ func TestStaged(t *testing.T) {
 			r.git("add", "-A")
 			return nil
 		}, want: []string{`100644 "dir" "now a file"`, `deleted "dir/b"`, `deleted "dir/c"`}},
-		{name: "intent to add", setup: func(r *testRepo) *testRepo {
+		{name: "intent to add", gitAsked: true, setup: func(r *testRepo) *testRepo {
 			base(r)
 			r.write("n", "secret")
 			r.git("add", "-N", "n")
@@ -71,23 +73,11 @@ func TestStaged(t *testing.T) {
 			r.git("add", "-N", "a")
 			return nil
 		}, want: []string{`deleted "a"`}},
-		{name: "intent to add in the first commit", setup: func(r *testRepo) *testRepo {
+		{name: "intent to add in the first commit", gitAsked: true, setup: func(r *testRepo) *testRepo {
 			r.write("n", "secret")
 			r.git("add", "-N", "n")
 			return nil
 		}},
-		{name: "amend", amend: true, setup: func(r *testRepo) *testRepo {
-			base(r)
-			r.write("leak", "x")
-			r.commit("leak")
-			r.write("a", "amended")
-			r.git("add", "-A")
-			return nil
-		}, want: []string{`100644 "a" "amended"`, `100644 "leak" "x"`}},
-		{name: "amend the first commit", amend: true, setup: func(r *testRepo) *testRepo {
-			base(r)
-			return nil
-		}, want: []string{`100644 "a" "1\n"`, `100644 "dir/b" "2\n"`, `100644 "dir/c" "3\n"`}},
 		{name: "from a subfolder", setup: func(r *testRepo) *testRepo {
 			base(r)
 			r.write("a", "x")
@@ -136,7 +126,20 @@ func TestStaged(t *testing.T) {
 			r.git("update-index", "--add", "--cacheinfo", "160000,"+r.git("rev-parse", "HEAD")+",sub")
 			return nil
 		}},
-		{name: "unmerged", setup: func(r *testRepo) *testRepo {
+		{name: "submodule entry gone, and one become a file", setup: func(r *testRepo) *testRepo {
+			base(r)
+			r.write("other", "x")
+			commit := r.git("rev-parse", "HEAD")
+			for _, path := range []string{"sub", "other"} {
+				r.git("update-index", "--add", "--cacheinfo", "160000,"+commit+","+path)
+			}
+			r.commitStaged("submodules")
+			r.git("update-index", "--force-remove", "sub")
+			blob := r.git("rev-parse", "HEAD~:a")
+			r.git("update-index", "--cacheinfo", "100644,"+blob+",other")
+			return nil
+		}, want: []string{`100644 "other" "1\n"`}},
+		{name: "unmerged", gitAsked: true, setup: func(r *testRepo) *testRepo {
 			base(r)
 			r.git("switch", "-qc", "side")
 			r.write("a", "side")
@@ -163,14 +166,14 @@ func TestStaged(t *testing.T) {
 			r.git("replace", r.git("rev-parse", ":n"), r.git("rev-parse", ":a"))
 			return nil
 		}, want: []string{`100644 "n" "the real one"`}},
-		{name: "split index", onlyGit: true, setup: func(r *testRepo) *testRepo {
+		{name: "split index", onlyGit: true, gitAsked: true, setup: func(r *testRepo) *testRepo {
 			base(r)
 			r.git("update-index", "--split-index")
 			r.write("n", "x")
 			r.git("add", "n")
 			return nil
 		}, want: []string{`100644 "n" "x"`}},
-		{name: "SHA-256", init: []string{"--object-format=sha256"}, onlyGit: true, setup: func(r *testRepo) *testRepo {
+		{name: "SHA-256", init: []string{"--object-format=sha256"}, onlyGit: true, gitAsked: true, setup: func(r *testRepo) *testRepo {
 			r.write("n", "x")
 			r.git("add", "n")
 			return nil
@@ -182,7 +185,7 @@ func TestStaged(t *testing.T) {
 			r.git("add", "a")
 			return nil
 		}, want: []string{`100644 "a" "x"`}},
-		{name: "sparse index", onlyGit: true, setup: func(r *testRepo) *testRepo {
+		{name: "sparse index", onlyGit: true, gitAsked: true, setup: func(r *testRepo) *testRepo {
 			base(r)
 			r.git("sparse-checkout", "set", "--cone", "--sparse-index", "other")
 			r.write("a", "x")
@@ -205,11 +208,20 @@ func TestStaged(t *testing.T) {
 			if other := tt.setup(r); other != nil {
 				r = other
 			}
-			r.both(tt.onlyGit, lines(tt.want...), func(repo Repository) (string, error) {
-				return visited(func(ctx context.Context, v Visitor) error {
-					return repo.Staged(ctx, StagedOptions{Amend: tt.amend}, v)
-				})
-			})
+			staged := func(repo Repository) (string, error) { return visited(repo.Staged) }
+			r.both(tt.onlyGit, lines(tt.want...), staged)
+
+			// As a hook finds it: git has written the tree that it will commit.
+			r.repo().Try("write-tree")
+			r.both(tt.onlyGit, lines(tt.want...), staged)
+			repo, err := r.open("git")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer repo.Close()
+			if _, ok := repo.(*gitRepo).pendingTree(context.Background()); ok == tt.gitAsked {
+				t.Errorf("the pending commit's tree is read: %v", ok)
+			}
 		})
 	}
 }
@@ -242,7 +254,7 @@ func TestHostileNames(t *testing.T) {
 	r.git("add", "-A")
 	r.both(false, lines(want...), func(repo Repository) (string, error) { return visited(repo.WorkTree) })
 	r.both(false, lines(want...), func(repo Repository) (string, error) {
-		return visited(func(ctx context.Context, v Visitor) error { return repo.Staged(ctx, StagedOptions{}, v) })
+		return visited(func(ctx context.Context, v Visitor) error { return repo.Staged(ctx, v) })
 	})
 	r.commit("hostile")
 	r.both(false, lines(append([]string{`commit "hostile\n"`}, want...)...), func(repo Repository) (string, error) {
@@ -250,7 +262,7 @@ func TestHostileNames(t *testing.T) {
 	})
 	for _, name := range hostileNames() {
 		r.both(false, blobLine(name, name), func(repo Repository) (string, error) {
-			return visited(func(ctx context.Context, v Visitor) error { return repo.IndexBlobs(ctx, name, v) })
+			return visited(func(ctx context.Context, v Visitor) error { return IndexBlobs(ctx, repo, name, v) })
 		})
 		r.both(false, blobLine(".d/"+name, name), func(repo Repository) (string, error) {
 			return visited(func(ctx context.Context, v Visitor) error { return repo.TreeBlobs(ctx, "HEAD", ".d/"+name, v) })
@@ -272,7 +284,7 @@ func TestHostileNames(t *testing.T) {
 		tracked, err := repo.Tracked(context.Background(), paths)
 		for i, ok := range tracked {
 			if !ok {
-				t.Errorf("%s: %q is not tracked", repo.Backend(), paths[i])
+				t.Errorf("%s: %q is not tracked", backendOf(repo), paths[i])
 			}
 		}
 		return bits(ignored), err
@@ -292,7 +304,7 @@ func TestVisitorStopsAndSkips(t *testing.T) {
 			t.Fatal(err)
 		}
 		n := 0
-		err = repo.Staged(context.Background(), StagedOptions{}, Visitor{Blob: func(*Blob) error {
+		err = repo.Staged(context.Background(), Visitor{Blob: func(*Blob) error {
 			if n++; n == 3 {
 				return stop
 			}
@@ -302,7 +314,7 @@ func TestVisitorStopsAndSkips(t *testing.T) {
 			t.Errorf("%s: %v after %d blobs", backend, err, n)
 		}
 		n = 0
-		err = repo.Staged(context.Background(), StagedOptions{}, Visitor{
+		err = repo.Staged(context.Background(), Visitor{
 			MaxBlob: 5,
 			Want:    func(path string, _ Mode) bool { return strings.HasPrefix(path, "fb/") },
 			Blob: func(b *Blob) error {
@@ -317,9 +329,61 @@ func TestVisitorStopsAndSkips(t *testing.T) {
 			t.Errorf("%s: %v, %d blobs", backend, err, n)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		err = repo.Staged(ctx, StagedOptions{}, Visitor{Blob: func(*Blob) error { cancel(); return nil }})
+		err = repo.Staged(ctx, Visitor{Blob: func(*Blob) error { cancel(); return nil }})
 		if backend == "git" && !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v after cancel", backend, err)
+		}
+		repo.Close()
+	}
+}
+
+// What is not held of a blob can be read on, as far as somebody wants to, and read
+// again; the blobs behind it come all the same.
+func TestRestOfABlob(t *testing.T) {
+	r := newRepo(t)
+	content := map[string]string{"a": "0123456789", "b": "short", "c": "abcdefghijklmnopqrstuvwxyz", "d": "0123456789abcdef"}
+	for name, text := range content {
+		r.write(name, text)
+	}
+	r.git("add", "-A")
+	for _, backend := range []string{"git", "go-git"} {
+		repo, err := r.open(backend)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]string{}
+		visitor := Visitor{MaxBlob: 8, Blob: func(b *Blob) error {
+			if !b.Truncated() {
+				seen[b.Path] = string(b.Data)
+				return nil
+			}
+			again, err := b.Reopen()
+			if err != nil {
+				return err
+			}
+			defer again.Close()
+			all, err := io.ReadAll(again)
+			if err != nil || string(all) != content[b.Path] {
+				t.Errorf("%s: %s is read again as %q, %v", backend, b.Path, all, err)
+			}
+			rest := make([]byte, 64)
+			if b.Path != "a" { // of which nobody reads the rest
+				n, err := io.ReadFull(b.Rest, rest)
+				if err != io.ErrUnexpectedEOF {
+					t.Errorf("%s: the end of %s: %v", backend, b.Path, err)
+				}
+				rest = rest[:n]
+			} else {
+				rest = []byte(content["a"][8:])
+			}
+			seen[b.Path] = string(b.Data) + string(rest)
+			return nil
+		}}
+		for what, visit := range map[string]func(context.Context, Visitor) error{"staged": repo.Staged, "the work tree": repo.WorkTree} {
+			clear(seen)
+			if err := visit(context.Background(), visitor); err != nil || !maps.Equal(seen, content) {
+				t.Errorf("%s, %s: %v, %q", backend, what, err, seen)
+			}
 		}
 		repo.Close()
 	}
@@ -350,11 +414,7 @@ func TestNoCommandFromConfig(t *testing.T) {
 	}
 	r.write(".gitattributes", "* filter=x diff=x\n")
 	r.write("b", "2")
-	repo, err := r.open("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer repo.Close()
+	repo := r.openWriter()
 	ctx := context.Background()
 	check := func(what string, err error) {
 		if err != nil {
@@ -370,18 +430,18 @@ func TestNoCommandFromConfig(t *testing.T) {
 		t.Log("git started one of them while the test was set up")
 	}
 	check("StageFile", repo.StageFile(ctx, "b", []byte("2"), ModeFile))
-	check("Staged", repo.Staged(ctx, StagedOptions{}, all))
+	check("Staged", repo.Staged(ctx, all))
 	check("WorkTree", repo.WorkTree(ctx, all))
-	check("IndexBlobs", repo.IndexBlobs(ctx, "", all))
+	check("IndexBlobs", IndexBlobs(ctx, repo, "", all))
 	check("TreeBlobs", repo.TreeBlobs(ctx, "HEAD", "", all))
 	check("Commits", repo.Commits(ctx, Range{}, all))
 	check("History", repo.History(ctx, all))
-	_, err = repo.Ignored(ctx, []string{r.path("a")})
+	_, err := repo.Ignored(ctx, []string{r.path("a")})
 	check("Ignored", err)
 	_, err = repo.Attributes(ctx, []string{r.path("a")}, []string{"filter"})
 	check("Attributes", err)
 	_, err = repo.Tracked(ctx, []string{r.path("a")})
 	check("Tracked", err)
-	_, _, err = repo.HooksDir(ctx)
+	_, err = repo.HooksDir(ctx)
 	check("HooksDir", err)
 }

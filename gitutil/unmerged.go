@@ -9,48 +9,23 @@ type Conflict struct {
 	Stages [3]IndexEntry
 }
 
-// conflicts collects stages, which come in the order of the index: those of one
-// path stand together.
-type conflicts struct{ list []Conflict }
+func (g *gitRepo) Unmerged(ctx context.Context) ([]Conflict, error) { return listUnmerged(ctx, g) }
 
-func (c *conflicts) add(e IndexEntry, stage int) {
-	if stage < 1 || stage > 3 {
-		return
-	}
-	last := len(c.list) - 1
-	if last < 0 || c.list[last].Path != e.Path {
-		c.list = append(c.list, Conflict{Path: e.Path})
-		last++
-	}
-	c.list[last].Stages[stage-1] = e
-}
+func (r *goGitRepo) Unmerged(ctx context.Context) ([]Conflict, error) { return listUnmerged(ctx, r) }
 
-// Unmerged reads the index directly where ListIndex does.
-func (g *gitRepo) Unmerged(ctx context.Context) ([]Conflict, error) {
-	var found conflicts
-	ok := g.readIndexFile(func() { found.list = nil }, func(e *indexRecord) {
-		if e.stage != 0 {
-			found.add(e.entry(), e.stage)
+// listUnmerged collects stages. Those of one path stand together in an index.
+func listUnmerged(ctx context.Context, index indexReader) ([]Conflict, error) {
+	var list []Conflict
+	err := index.eachIndexEntry(ctx, func() { list = nil }, func(e *indexRecord) {
+		if e.stage == 0 {
+			return
 		}
+		last := len(list) - 1
+		if last < 0 || list[last].Path != string(e.path) {
+			list = append(list, Conflict{Path: string(e.path)})
+			last++
+		}
+		list[last].Stages[e.stage-1] = e.entry()
 	})
-	if ok {
-		return found.list, nil
-	}
-	found.list = nil
-	err := g.listStages(ctx, func(path []byte, mode Mode, id string, stage int) {
-		found.add(IndexEntry{string(path), id, mode}, stage)
-	}, "--unmerged")
-	return found.list, err
-}
-
-func (r *goGitRepo) Unmerged(context.Context) ([]Conflict, error) {
-	idx, err := r.index()
-	if err != nil {
-		return nil, err
-	}
-	var found conflicts
-	for _, e := range idx.Entries {
-		found.add(IndexEntry{e.Name, e.Hash.String(), Mode(e.Mode)}, int(e.Stage))
-	}
-	return found.list, nil
+	return list, err
 }

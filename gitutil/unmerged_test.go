@@ -150,60 +150,54 @@ func TestUnmerged(t *testing.T) {
 }
 
 func TestStageFileSettlesConflict(t *testing.T) {
-	for _, backend := range []string{"git", "go-git"} {
-		for _, linked := range []bool{false, true} {
-			r := conflicted(t)
-			if linked {
-				r.git("worktree", "add", "-q", "../linked", "-b", "here")
-				r = r.at("../linked")
-			}
-			r.fails("merge", "theirs")
-			before := strings.Split(r.git("ls-files", "-z", "--stage"), "\x00")
-			repo, err := r.open(backend)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx := context.Background()
-			disk, err := os.ReadFile(filepath.Join(r.dir, "a", "secrets.enc"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			for path, content := range map[string][]byte{
-				"a/secrets.enc": []byte("settled"), "odd \n\xff name": []byte("settled"), "added": []byte("settled"),
-				"removed or changed": []byte("settled"), "changed or removed": nil,
-			} {
-				for range 2 { // once more changes nothing
-					if err := repo.StageFile(ctx, path, content, ModeFile); err != nil {
-						t.Fatalf("%s: %q: %v", backend, path, err)
-					}
-				}
-			}
-			repo.Close()
-			id := r.gitIn("settled", "hash-object", "--stdin")
-			var want []string
-			last := ""
-			for _, record := range before {
-				_, path, _ := strings.Cut(record, "\t")
-				switch path {
-				case "changed or removed":
-				case "a/secrets.enc", "odd \n\xff name", "added", "removed or changed":
-					if path != last {
-						want = append(want, "100644 "+id+" 0\t"+path)
-					}
-				default:
-					want = append(want, record)
-				}
-				last = path
-			}
-			if got := r.git("ls-files", "-z", "--stage"); got != strings.Join(want, "\x00") {
-				t.Errorf("%s, linked %v: the index holds\n%q\nwant\n%q", backend, linked, strings.Split(got, "\x00"), want)
-			}
-			if now, err := os.ReadFile(filepath.Join(r.dir, "a", "secrets.enc")); err != nil || string(now) != string(disk) {
-				t.Errorf("%s: the work tree has changed: %v", backend, err)
-			}
-			r.git("add", "-A")
-			r.git("commit", "-qm", "merged")
-			r.git("fsck", "--strict")
+	for _, linked := range []bool{false, true} {
+		r := conflicted(t)
+		if linked {
+			r.git("worktree", "add", "-q", "../linked", "-b", "here")
+			r = r.at("../linked")
 		}
+		r.fails("merge", "theirs")
+		before := strings.Split(r.git("ls-files", "-z", "--stage"), "\x00")
+		repo := r.openWriter()
+		ctx := context.Background()
+		disk, err := os.ReadFile(filepath.Join(r.dir, "a", "secrets.enc"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for path, content := range map[string][]byte{
+			"a/secrets.enc": []byte("settled"), "odd \n\xff name": []byte("settled"), "added": []byte("settled"),
+			"removed or changed": []byte("settled"), "changed or removed": nil,
+		} {
+			for range 2 { // once more changes nothing
+				if err := repo.StageFile(ctx, path, content, ModeFile); err != nil {
+					t.Fatalf("%q: %v", path, err)
+				}
+			}
+		}
+		id := r.gitIn("settled", "hash-object", "--stdin")
+		var want []string
+		last := ""
+		for _, record := range before {
+			_, path, _ := strings.Cut(record, "\t")
+			switch path {
+			case "changed or removed":
+			case "a/secrets.enc", "odd \n\xff name", "added", "removed or changed":
+				if path != last {
+					want = append(want, "100644 "+id+" 0\t"+path)
+				}
+			default:
+				want = append(want, record)
+			}
+			last = path
+		}
+		if got := r.git("ls-files", "-z", "--stage"); got != strings.Join(want, "\x00") {
+			t.Errorf("linked %v: the index holds\n%q\nwant\n%q", linked, strings.Split(got, "\x00"), want)
+		}
+		if now, err := os.ReadFile(filepath.Join(r.dir, "a", "secrets.enc")); err != nil || string(now) != string(disk) {
+			t.Errorf("the work tree has changed: %v", err)
+		}
+		r.git("add", "-A")
+		r.git("commit", "-qm", "merged")
+		r.git("fsck", "--strict")
 	}
 }

@@ -86,9 +86,18 @@ func (d *diskReader) visit(path string) error {
 		b.Data, b.Err = []byte(filepath.ToSlash(target)), err
 		b.Size = int64(len(b.Data))
 	} else {
-		b.Data, b.Err = d.read(full, info)
-		if b.Err == nil && int64(len(b.Data)) < d.v.maxBlob() {
+		var f *os.File
+		if f, b.Err = openFile(full); b.Err == nil {
+			defer f.Close()
+			b.Data, b.Err = d.read(f, info)
+		}
+		switch {
+		case b.Err != nil:
+		case int64(len(b.Data)) < d.v.maxBlob():
 			b.Size = int64(len(b.Data)) // it may have changed since Lstat
+		case b.Truncated():
+			b.Rest = f
+			b.Reopen = func() (io.ReadCloser, error) { return openFile(full) }
 		}
 	}
 	if b.Err != nil {
@@ -100,12 +109,9 @@ func (d *diskReader) visit(path string) error {
 	return d.v.Blob(&b)
 }
 
-func (d *diskReader) read(full string, info fs.FileInfo) ([]byte, error) {
-	f, err := os.OpenFile(full, os.O_RDONLY|openNoFollow, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+func openFile(full string) (*os.File, error) { return os.OpenFile(full, os.O_RDONLY|openNoFollow, 0) }
+
+func (d *diskReader) read(f *os.File, info fs.FileInfo) ([]byte, error) {
 	limit := d.v.maxBlob()
 	if want := min(info.Size()+1, limit); int64(cap(d.data)) < want {
 		d.data = make([]byte, 0, max(want, 1<<16))
@@ -152,3 +158,6 @@ func parentOf(path string) string {
 	}
 	return ""
 }
+
+// baseOf is the last name of a path of git's.
+func baseOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }

@@ -2,93 +2,93 @@ package hooks
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // Setting is one line of git's configuration.
 type Setting struct{ Key, Value string }
 
-// Attributes are a formation's files and what .gitattributes says about each:
-// which drivers show and merge it, and that no line ending in it may change.
-// People's files are named where a formation has them.
-func Attributes(people bool) []FileAttributes {
-	all := []FileAttributes{
-		{formation.VaultFile, "diff=muxi-secrets merge=muxi-secrets -text"},
-		{formation.TemplateFile, "merge=muxi-secrets-template"},
-	}
-	if people {
-		all = append(all,
-			FileAttributes{formation.RecipientsFile, "merge=muxi-secrets-people -text"},
-			FileAttributes{formation.WrappedKeyFile, "merge=muxi-secrets-people -text"})
-	}
-	return all
+// driver is the shell command of a driver, to which git adds what it is about.
+// Where the program is not found, otherwise is done.
+func driver(program, call, otherwise string) string {
+	return "muxi() { " + findProgram(program, "; ") + "; if " + programFound + `; then "$program" "$@"; else ` + otherwise + "; fi; }; muxi " + call
 }
 
-// FileAttributes are the attributes of one file, as a line of gitattributes(5)
-// has them.
-type FileAttributes struct{ File, Attributes string }
+// Without the program a diff shows the bytes as they are, and a merge is left to
+// whoever has it: no command of git's fails for that.
+const (
+	showAsItIs = `shift 2; cat -- "$@"`
+	noMerge    = `echo "git muxi-secrets: error: git-muxi-secrets, which merges this file, is not on PATH" >&2; exit 129`
+)
 
-// Drivers are the settings behind those attributes. They are in no repository
-// that is cloned: git takes commands from its configuration alone.
+// Drivers are the settings behind those attributes, with the path of this program.
+// They are in no repository that is cloned: git takes commands from its
+// configuration alone.
 //
 // cachetextconv is not among them, and must never be: git would keep what it
 // shows of a vault in refs/notes.
-func Drivers() []Setting {
+func Drivers(program string) []Setting {
+	merge := func(call string) string {
+		// Git expands what begins with % (gitattributes(5)).
+		return driver(strings.ReplaceAll(program, "%", "%%"), call+" %O %A %B %L -- %P", noMerge)
+	}
 	return []Setting{
-		{"diff.muxi-secrets.textconv", "git muxi-secrets textconv"},
+		{"diff.muxi-secrets.textconv", driver(program, "textconv --", showAsItIs)},
 		{"merge.muxi-secrets.name", "secrets by name"},
-		{"merge.muxi-secrets.driver", "git muxi-secrets merge-vault %O %A %B %L -- %P"},
+		{"merge.muxi-secrets.driver", merge("merge-vault")},
 		{"merge.muxi-secrets-template.name", "names of secrets"},
-		{"merge.muxi-secrets-template.driver", "git muxi-secrets merge-template %O %A %B %L -- %P"},
+		{"merge.muxi-secrets-template.driver", merge("merge-template")},
 		{"merge.muxi-secrets-people.name", "people who share a key"},
-		{"merge.muxi-secrets-people.driver", "git muxi-secrets merge-people %O %A %B %L -- %P"},
+		{"merge.muxi-secrets-people.driver", merge("merge-people")},
 	}
 }
 
-// DriversSet reports whether git has the drivers. A clone that had them written
-// by this program is recognised without asking git.
-func DriversSet(ctx context.Context, layout gitutil.Layout, repo func() (gitutil.Repository, error)) (bool, error) {
-	content, err := os.ReadFile(filepath.Join(layout.CommonDir, "config"))
-	if err == nil && plainlySet(string(content)) {
-		return true, nil
+// LookAtDrivers tells how the drivers stand in git's configuration: Outdated where
+// one is of another version, or of a program that went away. A clone that had them
+// written by this program is recognised without asking git.
+func LookAtDrivers(ctx context.Context, layout gitutil.Layout, repo func() (gitutil.Repository, error)) (State, error) {
+	own := gitutil.OwnConfig(layout)
+	state, err := driversState(func(key string) (string, error) { return own[key], nil })
+	if state == Installed || err != nil {
+		return state, err
 	}
 	r, err := repo()
 	if err != nil || r == nil {
-		return false, err
+		return state, err
 	}
-	for _, want := range Drivers() {
-		if strings.HasSuffix(want.Key, ".name") {
-			continue
-		}
-		have, _, err := r.Config(ctx, want.Key)
-		if err != nil {
-			return false, err
-		}
-		if have != want.Value {
-			return false, nil
-		}
-	}
-	return true, nil
+	return driversState(func(key string) (string, error) {
+		value, _, err := r.Config(ctx, key)
+		return value, err
+	})
 }
 
-func plainlySet(config string) bool {
-	for _, want := range Drivers() {
-		key := want.Key[strings.LastIndexByte(want.Key, '.')+1:]
-		if !strings.Contains(config, "\t"+key+" = "+want.Value+"\n") {
-			return false
+func driversState(config func(key string) (string, error)) (State, error) {
+	state := Installed
+	for i, setting := range Drivers("") {
+		if strings.HasSuffix(setting.Key, ".name") {
+			continue
+		}
+		have, err := config(setting.Key)
+		if err != nil {
+			return "", err
+		}
+		if have == "" {
+			return Missing, nil
+		}
+		program, ok := programIn(have, "; if ")
+		if program = strings.ReplaceAll(program, "%%", "%"); !ok || have != Drivers(program)[i].Value || !paths.There(program) {
+			state = Outdated
 		}
 	}
-	return true
+	return state, nil
 }
 
 // SetDrivers writes the drivers to the clone's own configuration.
-func SetDrivers(ctx context.Context, repo gitutil.Repository) error {
-	for _, set := range Drivers() {
+func SetDrivers(ctx context.Context, repo gitutil.Writer, program string) error {
+	for _, set := range Drivers(program) {
 		if err := repo.SetConfig(ctx, set.Key, set.Value); err != nil {
 			return err
 		}

@@ -2,51 +2,84 @@ package hooks
 
 import (
 	"bufio"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
+	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
 // pushed is one ref of a push.
 type pushed struct {
 	ref   string // as the other side has it
+	local string // as it is here; "" where that is not known
 	id    string // what it is to be; zeros where it is deleted
 	known string // what it was; zeros where it is new
 }
 
+func (p pushed) isBranch() bool { return strings.HasPrefix(p.ref, "refs/heads/") }
+
 // PrePush judges the commits that the remote does not have. lines is what git
 // gives the hook: "<local ref> <local id> <remote ref> <remote id>".
 func (r *Runner) PrePush(ctx context.Context, remote string, lines io.Reader) (*Outcome, error) {
-	return r.incoming(ctx, lines, func(f []string) (pushed, bool) {
+	tip := func(p pushed) string { return p.id } // as each commit in it was judged
+	out, err := r.incoming(ctx, lines, func(f []string) (pushed, bool) {
 		// A local ref is what was typed, and may have spaces (":/fix a bug").
 		n := len(f)
 		if n < 4 {
 			return pushed{}, false
 		}
-		return pushed{ref: f[n-2], id: f[n-3], known: f[n-1]}, true
-	}, gitutil.Range{ExceptRemote: remote})
+		return pushed{ref: f[n-2], local: f[0], id: f[n-3], known: f[n-1]}, true
+	}, tip, gitutil.Range{ExceptRemote: remote})
+	if err == nil && Stops(out.Findings) {
+		out.Unpushed, err = r.unpushed(ctx, out.Findings)
+	}
+	return out, err
+}
+
+// unpushed reports whether all findings about a commit are about one of HEAD's that
+// no remote-tracking branch has.
+func (r *Runner) unpushed(ctx context.Context, found []scan.Finding) (bool, error) {
+	own := map[string]bool{"": true}
+	err := r.Repo.Commits(ctx, gitutil.Range{Unpushed: true}, gitutil.Visitor{Commit: func(c *gitutil.Commit) error {
+		own[c.Hash] = true
+		return nil
+	}})
+	if shallow := (*gitutil.ShallowError)(nil); errors.As(err, &shallow) {
+		err = nil
+	}
+	return !slices.ContainsFunc(found, func(f scan.Finding) bool { return !own[f.Commit] }), err
 }
 
 // PreReceive judges the commits that a push brings to this server, while they
-// are still in quarantine. lines is "<old id> <new id> <ref>".
+// are still in quarantine. lines is "<old id> <new id> <ref>". A push silences
+// nothing of its own: the settings are those that are here.
 func (r *Runner) PreReceive(ctx context.Context, lines io.Reader) (*Outcome, error) {
+	here := func(p pushed) string {
+		if strings.HasPrefix(p.ref, "refs/heads/") && strings.Trim(p.known, "0") != "" {
+			return p.known
+		}
+		return "HEAD"
+	}
 	return r.incoming(ctx, lines, func(f []string) (pushed, bool) {
 		if len(f) != 3 {
 			return pushed{}, false
 		}
 		return pushed{ref: f[2], id: f[1], known: f[0]}, true
-	}, gitutil.Range{ExceptRefs: true})
+	}, here, gitutil.Range{ExceptRefs: true})
 }
 
-// incoming judges each ref of a push by the settings that it brings along, as
-// every commit in it was.
-func (r *Runner) incoming(ctx context.Context, lines io.Reader, parse func([]string) (pushed, bool), except gitutil.Range) (*Outcome, error) {
+// incoming judges each ref of a push by the settings of the commit that judgedBy
+// names for it.
+func (r *Runner) incoming(ctx context.Context, lines io.Reader, parse func([]string) (pushed, bool), judgedBy func(pushed) string, except gitutil.Range) (*Outcome, error) {
 	out := &Outcome{}
-	made := map[string]*Basis{}
+	made := map[string]*judge.Basis{}
 	scanner := bufio.NewScanner(lines)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
@@ -57,15 +90,29 @@ func (r *Runner) incoming(ctx context.Context, lines io.Reader, parse func([]str
 		if strings.Trim(push.id, "0") == "" {
 			continue // a ref is deleted
 		}
-		basis, err := r.basisOfPush(ctx, push.id, made)
+		if strings.HasPrefix(push.ref, gitutil.OwnRefs) || strings.HasPrefix(push.local, gitutil.OwnRefs) {
+			out.Kept = append(out.Kept, cmp.Or(push.local, push.ref)) // whatever it holds
+			continue
+		}
+		basis, err := r.basisOfPush(ctx, push.id, judgedBy(push), made)
 		if err != nil {
 			return nil, err
 		}
-		j := &Judge{Repo: r.Repo, Progress: r.Progress, Basis: func() (*Basis, error) { return basis, nil }}
+		if r.Repo.Layout().Top != "" {
+			r.keepKeys(basis)
+			out.Locked = basis.Locked
+		}
+		j := &judge.Judge{Repo: r.Repo, Progress: r.Progress, Basis: func() (*judge.Basis, error) { return basis, nil }}
 		span := except
 		span.Include, span.Known = []string{push.id}, []string{push.known}
-		report, err := j.run(func(v gitutil.Visitor) error {
-			if strings.HasPrefix(push.ref, "refs/heads/") {
+		touched := map[string]bool{}
+		report, err := j.Visit(ctx, "commits of a push", func(v gitutil.Visitor) error {
+			blob := v.Blob
+			v.Blob = func(b *gitutil.Blob) error {
+				touched[b.Path] = true
+				return blob(b)
+			}
+			if push.isBranch() {
 				return r.Repo.Commits(ctx, span, v) // can be nothing but commits
 			}
 			if err := r.Repo.Tagged(ctx, []gitutil.Ref{{Name: push.ref, ID: push.id}}, v); err != nil {
@@ -80,34 +127,75 @@ func (r *Runner) incoming(ctx context.Context, lines io.Reader, parse func([]str
 		out.Commits += report.Commits
 		out.Skipped = append(out.Skipped, report.Skipped...)
 		out.Findings = append(out.Findings, report.Findings...)
-		if r.Repo.Layout().Top != "" && strings.HasPrefix(push.ref, "refs/heads/") {
-			open, err := unsettledIn(ctx, r.Repo, push.id)
-			if err != nil {
-				return nil, err
-			}
-			out.Findings = append(out.Findings, open...)
-			lost, err := lostIn(ctx, r.Repo, push.id)
-			if err != nil {
-				return nil, err
-			}
-			out.Findings = append(out.Findings, lost...)
+		out.Silenced = append(out.Silenced, report.Silenced...)
+		out.Findings = append(out.Findings, basis.Scanner.Ref(push.ref)...)
+		if !push.isBranch() {
+			continue
+		}
+		if err := r.branch(ctx, j, basis, out, push, touched); err != nil {
+			return nil, err
 		}
 	}
-	out.Findings = (&Basis{}).Settle(out.Findings) // two refs may bring one commit
+	// Two refs may bring one commit.
+	out.Findings, out.Silenced = (&judge.Basis{}).Settle(append(out.Findings, out.Silenced...))
 	return out, scanner.Err()
 }
 
-// basisOfPush is the basis for what is pushed: the settings of its tip, and the
-// values of every formation there or here. made keeps those made so far: most
-// refs have the same.
-func (r *Runner) basisOfPush(ctx context.Context, id string, made map[string]*Basis) (*Basis, error) {
-	dirs, settings, err := version(ctx, Tree(r.Repo, id))
+// sharingOf judges the lists of people that a branch comes to have by those which
+// it has on the other side; a new one on a server by those of its HEAD. Commits
+// that the other side knows are no excuse: they come into this branch only now.
+func (r *Runner) sharingOf(ctx context.Context, push pushed) (stopping []scan.Finding, err error) {
+	base := push.known
+	if strings.Trim(base, "0") == "" {
+		base = "HEAD"
+	}
+	if base == "HEAD" && r.Repo.Layout().Top != "" {
+		return nil, nil
+	}
+	base, err = r.Repo.ResolveRev(ctx, base)
+	if err != nil {
+		return nil, nil // it was not fetched, and git refuses the push; or there is no commit yet
+	}
+
+	fork, ok, err := r.Repo.MergeBase(ctx, base, push.id)
 	if err != nil {
 		return nil, err
 	}
+	if !ok {
+		fork = base
+	}
+	found, err := judge.Sharing(ctx, r.Repo, base, fork, push.id)
+	for _, f := range found {
+		if f.Severity == scan.Error {
+			stopping = append(stopping, f)
+		}
+	}
+	return stopping, err
+}
+
+// BasisFor is what pre-push judges a commit by.
+func (r *Runner) BasisFor(ctx context.Context, id string) (*judge.Basis, error) {
+	return r.basisOfPush(ctx, id, id, map[string]*judge.Basis{})
+}
+
+// basisOfPush is the basis for the commit id that is pushed: the settings of the
+// commit by, and the values of every formation in either or here. made keeps those
+// made so far: most refs have the same.
+func (r *Runner) basisOfPush(ctx context.Context, id, by string, made map[string]*judge.Basis) (*judge.Basis, error) {
+	dirs, settings, err := judge.VersionAt(ctx, judge.Tree(r.Repo, by))
+	if err != nil {
+		return nil, err
+	}
+	if by != id {
+		brought, err := judge.FormationsAt(ctx, judge.Tree(r.Repo, id))
+		if err != nil {
+			return nil, err
+		}
+		dirs = append(dirs, brought...)
+	}
 	top := r.Repo.Layout().Top
 	if top != "" {
-		here, _, err := versionOfIndex(ctx, r.Repo)
+		here, _, err := judge.VersionOfIndex(ctx, r.Repo)
 		if err != nil {
 			return nil, err
 		}
@@ -119,7 +207,7 @@ func (r *Runner) basisOfPush(ctx context.Context, id string, made map[string]*Ba
 	if basis, ok := made[key]; ok {
 		return basis, nil
 	}
-	basis, err := NewBasis(r.Repo.Layout(), dirs, settings)
+	basis, err := judge.NewBasis(ctx, r.Repo, dirs, settings)
 	if err == nil {
 		made[key] = basis
 	}

@@ -2,17 +2,29 @@ package hooks
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
-	"strings"
 )
 
-// Names are the hooks that a clone gets; ServerNames those of a server.
+// The hooks that a clone gets: those that stop git, and those that only tell
+// something. And those of a server.
 var (
 	names       = [...]string{"pre-commit", "pre-merge-commit", "commit-msg", "pre-push"}
+	notes       = [...]string{"post-merge"}
 	serverNames = [...]string{"pre-receive"}
 )
 
-// Names returns the hooks that are installed in a clone, or on a server.
+// All are the hooks that are installed, the notes last.
+func All(server bool) []string {
+	if server {
+		return serverNames[:]
+	}
+	return slices.Concat(names[:], notes[:])
+}
+
+func isNote(name string) bool { return slices.Contains(notes[:], name) }
+
+// Names returns the hooks that stop git in a clone, or on a server.
 func Names(server bool) []string {
 	if server {
 		return serverNames[:]
@@ -25,7 +37,7 @@ func Names(server bool) []string {
 const idLine = "# git-muxi-secrets hook "
 
 // scriptVersion counts up when the text of a hook changes.
-const scriptVersion = "v1"
+const scriptVersion = "v2"
 
 // newer reports whether a hook of ours is of a later version than this program's.
 func newer(content []byte) bool {
@@ -54,6 +66,15 @@ func readsInput(name string) bool { return name == "pre-push" || name == "pre-re
 // client often has a shorter PATH). Without any it stops git: a check that is
 // silently gone would be worse than none.
 func Script(name, program string) string {
+	head := "#!/bin/sh\n" + idLine + scriptVersion + ": " + name + `
+# Made by 'git muxi-secrets hooks install'; 'git muxi-secrets hooks uninstall'
+# takes it away and puts back what was here before. Edits are lost.
+kept="${0%/*}/` + name + keptSuffix + `"
+`
+	if isNote(name) {
+		return head + noteScript(name, program)
+	}
+
 	run := `    "$kept" "$@" || exit $?`
 	check := `exec "$program" hook-run ` + name + ` "$@"`
 	input := ""
@@ -67,39 +88,50 @@ func Script(name, program string) string {
 	if hint := SkipHint(name); hint != "" {
 		skip = `        echo "git muxi-secrets: hint: skip the check this once: ` + hint + `"` + "\n"
 	}
-	return `#!/bin/sh
-` + idLine + scriptVersion + ": " + name + `
-# Made by 'git muxi-secrets hooks install'; 'git muxi-secrets hooks uninstall'
-# takes it away and puts back what was here before. Edits are lost.
-kept="${0%/*}/` + name + keptSuffix + `"
-` + input + `if [ -x "$kept" ]; then
+	return head + input + `if [ -x "$kept" ]; then
 ` + run + `
 fi
-program=git-muxi-secrets
-command -v "$program" >/dev/null 2>&1 || program=` + shellQuote(program) + `
-if ! command -v "$program" >/dev/null 2>&1; then
+` + findProgram(program, "\n") + `
+if ! ` + programFound + `; then
+    # For a shell, from whatever folder.
+    name() {
+        case $1 in /*|?:*) file=$1 ;; *) file=$PWD/$1 ;; esac
+        printf %s "$file" | sed "s/'/'\\\\''/g"
+    }
     {
         echo "git muxi-secrets: error: this repository's ` + name + ` hook needs git-muxi-secrets, which is not on PATH"
         echo "git muxi-secrets: hint: install it: go install github.com/muxi-ai/git-muxi-secrets@latest"
-` + skip + `        if [ -e "$kept" ]; then
-            echo "git muxi-secrets: hint: remove the hook, and put back the one before it: mv '$kept' '$0'"
+        if [ -e "$kept" ]; then
+            echo "git muxi-secrets: hint: remove the hook, and put back the one before it: mv '$(name "$kept")' '$(name "$0")'"
         else
-            echo "git muxi-secrets: hint: remove the hook: rm '$0'"
+            echo "git muxi-secrets: hint: remove the hook: rm '$(name "$0")'"
         fi
-    } >&2
+` + skip + `    } >&2
     exit 1
 fi
 ` + check + "\n"
 }
 
-func shellQuote(text string) string {
-	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+// noteScript is the rest of a hook that only tells something. The one that was
+// there before has the say, and where the program is gone nothing is said.
+func noteScript(name, program string) string {
+	return `answer=0
+if [ -x "$kept" ]; then
+    "$kept" "$@" || answer=$?
+fi
+` + findProgram(program, "\n") + `
+if ! ` + programFound + `; then
+    exit $answer
+fi
+"$program" hook-run ` + name + ` "$@"
+exit $answer
+`
 }
 
 // SkipHint says how to leave a hook out once; a server's cannot be.
 func SkipHint(name string) string {
 	switch name {
-	case "pre-receive":
+	case "pre-receive", "post-merge":
 		return ""
 	case "pre-push":
 		return "git push --no-verify"

@@ -9,10 +9,11 @@ import (
 // as ours for good. A changed Script adds its predecessor here.
 var earlier = []string{
 	"#!/bin/sh\n# git-muxi-secrets hook v0: pre-commit\nexit 0\n",
+	"#!/bin/sh\n# git-muxi-secrets hook v1: pre-commit\n# Made by 'git muxi-secrets hooks install'; 'git muxi-secrets hooks uninstall'\n# takes it away and puts back what was here before. Edits are lost.\n",
 }
 
 func TestIsOurs(t *testing.T) {
-	for _, name := range append(Names(false), Names(true)...) {
+	for _, name := range append(All(false), All(true)...) {
 		if !IsOurs([]byte(Script(name, "/x/git-muxi-secrets"))) {
 			t.Errorf("%s is not known as ours", name)
 		}
@@ -48,7 +49,7 @@ func TestSameButProgram(t *testing.T) {
 
 func TestNewer(t *testing.T) {
 	current := Script("pre-commit", "/x")
-	for version, want := range map[string]bool{scriptVersion: false, "v0": false, "v99": true, "x": false} {
+	for version, want := range map[string]bool{scriptVersion: false, "v0": false, "v1": false, "v99": true, "x": false} {
 		text := strings.Replace(current, idLine+scriptVersion, idLine+version, 1)
 		if newer([]byte(text)) != want {
 			t.Errorf("%s: newer is %v", version, !want)

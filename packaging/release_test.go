@@ -20,8 +20,11 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/gittest"
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 	"gopkg.in/yaml.v3"
 )
 
@@ -31,22 +34,11 @@ const (
 	leak    = "ghp_" + "n8Zr2Kq5Vx1Lw7Tb4Mc9Jd3Hf6Gs0PaYeU2i"
 )
 
-// need skips a test for want of a program, or fails it where CI must have it.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			missing(t, program+" is not installed")
-		}
+		needs.Program(t, program)
 	}
-}
-
-func missing(t *testing.T, why string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
 }
 
 func must(t *testing.T, err error) {
@@ -56,7 +48,22 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// command is one to run; environment variables of git and of GitHub stay out.
+// goSettings are Go's own: its caches lie where they do though HOME is another.
+var goSettings = sync.OnceValues(func() ([]string, error) {
+	names := []string{"GOCACHE", "GOPATH", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOTOOLCHAIN"}
+	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+
+	var settings []string
+	for i, value := range strings.Split(strings.TrimRight(string(out), "\n"), "\n") {
+		settings = append(settings, names[i]+"="+value)
+	}
+	return settings, nil
+})
+
+// command is one to run, in an environment of its own.
 type command struct {
 	dir string
 	env []string
@@ -66,13 +73,9 @@ func (c command) run(t *testing.T, name string, args ...string) (code int, out s
 	t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Dir = c.dir
-	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
-		return strings.HasPrefix(v, "GIT_") || strings.HasPrefix(v, "GITHUB_") || strings.HasPrefix(v, "RUNNER_") ||
-			strings.HasPrefix(v, "INPUT_") || strings.HasPrefix(v, "MAKE") || strings.HasPrefix(v, "MFLAGS=")
-	})
-	cmd.Env = append(cmd.Env, "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com",
-		"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com", "GIT_AUTHOR_DATE="+date, "GIT_COMMITTER_DATE="+date)
-	cmd.Env = append(cmd.Env, c.env...)
+	settings, err := goSettings()
+	must(t, err)
+	cmd.Env = slices.Concat(gittest.Environ(t, t.TempDir()), settings, c.env)
 	all, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode(), string(all)
@@ -189,6 +192,9 @@ func TestGoReleaserFileFits(t *testing.T) {
 
 // TestRelease builds the program once, and from it what is made of it.
 func TestRelease(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a release, and -short is given")
+	}
 	need(t, "git", "make", "go")
 	root := t.TempDir()
 	first, second := filepath.Join(root, "first"), filepath.Join(root, "another folder, deeper", "second")
@@ -208,10 +214,16 @@ func TestRelease(t *testing.T) {
 	}
 
 	t.Run("reproducible", func(t *testing.T) {
-		// Nothing compiled before is of use to this one.
-		cache := filepath.Join(root, "cache")
-		command{dir: second, env: []string{"GOCACHE=" + cache, "TZ=Asia/Tokyo", "LC_ALL=C"}}.must(t, "make", "build")
-		must(t, os.RemoveAll(cache))
+		env := []string{"TZ=Asia/Tokyo", "LC_ALL=C"}
+		if os.Getenv("TEST_COLD_BUILD") == "1" {
+			// Nothing compiled before is of use to this one. Elsewhere Go's cache
+			// is, which knows the folder from where the build's flags let it in.
+			// .ci/run asks for it: it takes a minute.
+			cache := filepath.Join(root, "cache")
+			env = append(env, "GOCACHE="+cache)
+			defer os.RemoveAll(cache)
+		}
+		command{dir: second, env: env}.must(t, "make", "build")
 		a, b := read(t, program), read(t, filepath.Join(second, "git-muxi-secrets"))
 		if !bytes.Equal(a, b) {
 			at := 0
@@ -239,14 +251,11 @@ func TestRelease(t *testing.T) {
 	t.Run("image", func(t *testing.T) { image(t, first, program) })
 }
 
-// copyTree copies the files of this work tree that git knows or would add.
+// copyTree copies this work tree: the files that git knows or would add, or all
+// of them where it is no repository.
 func copyTree(t *testing.T, to string) {
 	t.Helper()
-	must(t, os.MkdirAll(to, 0o755))
-	cmd := exec.Command("git", "-C", "..", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	listed, err := cmd.Output()
-	must(t, err)
-	for name := range strings.SplitSeq(strings.TrimRight(string(listed), "\x00"), "\x00") {
+	for _, name := range sources(t) {
 		info, err := os.Lstat(filepath.Join("..", name))
 		if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
 			continue // deleted, or a link that nothing is built from
@@ -258,13 +267,31 @@ func copyTree(t *testing.T, to string) {
 	}
 }
 
+// sources lists the files of this work tree, by their paths in it.
+func sources(t *testing.T) []string {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join("..", ".git")); err == nil {
+		listed := command{dir: ".."}.must(t, "git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+		return strings.Split(strings.TrimRight(listed, "\x00"), "\x00")
+	}
+
+	var list []string
+	must(t, filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			list = append(list, strings.TrimPrefix(path, ".."+string(filepath.Separator)))
+		}
+		return err
+	}))
+	return list
+}
+
 // debian makes the package of .goreleaser.yaml with the packager that GoReleaser
 // uses, installs it into a root of its own, and takes it away again.
 func debian(t *testing.T, program string) {
 	need(t, "nfpm", "dpkg", "man", "bash")
 	const helper = "/usr/share/bash-completion/bash_completion"
 	if _, err := os.Stat(helper); err != nil {
-		missing(t, "bash-completion is not installed")
+		needs.Missing(t, "bash-completion is not installed")
 	}
 	dir := t.TempDir()
 	deb := makePackage(t, program, filepath.Join(dir, "a.deb"))
@@ -389,7 +416,7 @@ func billOfMaterials(t *testing.T, program string) {
 func image(t *testing.T, source, program string) {
 	need(t, "docker")
 	if code, out := (command{}).run(t, "docker", "version", "--format", "{{.Server.Os}}"); code != 0 || strings.TrimSpace(out) != "linux" {
-		missing(t, "docker has no engine that answers")
+		needs.Missing(t, "docker has no engine that answers")
 	}
 	name := fmt.Sprintf("git-muxi-secrets-test/release:%d", os.Getpid())
 	// The classic builder pulls nothing, not even itself.
@@ -467,7 +494,7 @@ func image(t *testing.T, source, program string) {
 			repo := clone(t, tt.branch, tt.clone...)
 			if tt.owner != 0 {
 				if os.Getuid() != 0 {
-					missing(t, "only root gives files away")
+					needs.Missing(t, "only root gives files away")
 				}
 				must(t, filepath.WalkDir(repo, func(path string, _ fs.DirEntry, err error) error {
 					return errors.Join(err, os.Lchown(path, tt.owner, tt.owner))

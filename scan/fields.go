@@ -1,6 +1,11 @@
 package scan
 
-import "strings"
+import (
+	"slices"
+	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+)
 
 // role is what a field of a formation's files is for.
 type role uint8
@@ -12,6 +17,9 @@ const (
 	connection        // only what carries a password
 	environment       // a credential unless its value is a number, a boolean or a path
 	assignment        // NAME=value, judged as environment
+	headerLine        // Name: value, judged by the name
+	argument          // a part of a command line
+	endpoint          // a URL whose path may hold a secret
 )
 
 // roleOf judges the field at a place. authType is the `type` beside it, name the
@@ -30,26 +38,40 @@ func roleOf(at *crumb, authType, name string) role {
 			return localOrKey
 		}
 		return credential
+	case isCommand(key):
+		return argument
 	case isEnvironment(key) && item:
 		return assignment
 	case isEnvironment(parent):
 		if key == "value" && name != "" {
 			key = foldName(name)
 		}
-		return when(isSecretVariable(key), environment)
+		return environmentRole(key)
+	case (key == "headers" || key == "header") && item:
+		return headerLine
 	case parent == "headers" || parent == "header":
+		if key == "value" && name != "" {
+			key = foldName(name)
+		}
 		return when(isSecretHeader(key), credential)
+	case parent == "parameters" && isSecretVariable(key):
+		return environment
 	case key == "connection_string":
 		return connection
+	case parent == "auth" && key == "header_value":
+		return credential
 	case parent == "auth" && (key == "key" || key == "credentials"), parent == "encryption" && key == "key":
 		return credential
 	case isCredentialName(key):
 		return credential
 	case parent == "auth" && strings.EqualFold(authType, "env"):
-		return when(isSecretVariable(key), environment)
+		return environmentRole(key)
 	case key == "auth" && parent == "registries":
 		return credential
+	case key == "url" || key == "endpoint" || key == "server_url" || key == "webhook" || key == "webhook_url":
+		return endpoint
 	}
+
 	return noCredential
 }
 
@@ -120,61 +142,99 @@ func isEnvironment(key string) bool {
 	return key == "env" || key == "environment"
 }
 
-// isSecretVariable judges an environment variable by its name (folded).
+// environmentRole judges an environment variable by its name (folded).
+func environmentRole(name string) role {
+	if whole := formation.TrimVariant(name); strings.HasSuffix(whole, "connection_string") || strings.HasSuffix(whole, "webhook_url") {
+		return connection
+	}
+	return when(isSecretVariable(name), environment)
+}
+
+// isSecretVariable reports whether an environment variable is called (folded) as
+// those that hold a secret are.
 func isSecretVariable(name string) bool {
-	for _, end := range [...]string{"key", "token", "secret", "password", "passwd", "pwd", "credentials", "dsn"} {
+	name = formation.TrimVariant(name)
+	for _, end := range [...]string{"key", "token", "secret", "password", "passwd", "passphrase", "credentials", "dsn"} {
 		if strings.HasSuffix(name, end) {
 			return true
 		}
 	}
-	return false
+
+	last := name[strings.LastIndexByte(name, '_')+1:]
+	switch last {
+	case "pass", "pwd", "pat", "auth", "creds":
+		return true
+	case "name", "header", "type", "prefix", "file", "path", "dir", "ttl", "limit", "count":
+		return false // TOKEN_HEADER is about one
+	}
+	return strings.HasSuffix(name, "pwd") || strings.Contains(name, "_token_") || strings.Contains(name, "_key_")
 }
 
 // isSecretHeader judges an HTTP header by its name (folded).
 func isSecretHeader(name string) bool {
 	switch name {
-	case "authorization", "proxy_authorization", "cookie":
+	case "authorization", "proxy_authorization", "cookie", "apikey", "api_key", "x_auth", "x_apikey":
 		return true
 	}
 	return strings.HasSuffix(name, "_key") || strings.HasSuffix(name, "_token") || strings.HasSuffix(name, "_secret")
 }
 
-// fieldName is a place as a message shows it: the last four steps. Only words of
-// MUXI's own schema are spelled out: a file may have a key where a name belongs.
+// fieldName is a place as a person writes it: the last steps of the way there.
 func fieldName(at *crumb) string {
-	name := ""
-	for n := 0; at != nil && n < 4; at = at.up {
-		step := "*"
-		switch {
-		case at.item:
-			name = "[]" + name
-			continue
-		case isSchemaWord(at.name):
-			step = at.name
+	const most = 4
+	var way []string
+	for n := 0; at != nil && n < most; at = at.up {
+		way = append(way, shownStep(at.name, at.item))
+		if !at.item {
+			n++
 		}
-		if name != "" && name[0] != '[' {
-			name = "." + name
-		} else if len(name) > 2 && name[2] != '.' {
-			name = "[]." + name[2:]
-		}
-		name = step + name
-		n++
 	}
-	return name
+	slices.Reverse(way)
+	return joinSteps(way)
 }
 
-func isSchemaWord(key string) bool {
-	if isCredentialName(key) || isEnvironment(key) {
-		return true
+// shownStep is a step of the way to a field as it may be shown: an item of a list
+// is [github], or [] where its name is none.
+func shownStep(step string, item bool) string {
+	switch {
+	case item && isPlainName(strings.Trim(step, "[]")), !item && isPlainName(step):
+		return step
+	case item:
+		return "[]"
 	}
-	switch key {
-	case "llm", "api_keys", "models", "llm_models", "overlord", "model", "server", "admin", "client", "memory",
-		"working", "remote", "vector", "persistent", "database", "connection_string", "url", "user_credentials",
-		"encryption", "key", "logging", "streams", "conversation", "system", "auth", "async", "webhooks", "webhook", "a2a",
-		"inbound", "outbound", "services", "headers", "Authorization", "Cookie", "registries", "rce", "coding",
-		"middleware", "observability", "export", "mcp", "servers", "mcp_servers", "agents", "credentials",
-		"tools", "knowledge", "sources", "openai", "anthropic", "google", "transformers":
-		return true
+	return unshown
+}
+
+// unshown stands for a field's name that may be a value: a file may have a key
+// where a name belongs.
+const unshown = "NAME"
+
+// joinSteps writes steps as one field: mcp.servers[github].auth.token.
+func joinSteps(steps []string) string {
+	var b strings.Builder
+	for _, step := range steps {
+		if b.Len() > 0 && step[0] != '[' {
+			b.WriteByte('.')
+		}
+		b.WriteString(step)
 	}
-	return false
+	return b.String()
+}
+
+// isPlainName reports whether a name is made of words and small numbers, as no
+// secret is.
+func isPlainName(name string) bool {
+	if name == "" || len(name) > 48 || publicPrefix(name) > 0 {
+		return false
+	}
+	digits, signs := 0, 0
+	for i := range len(name) {
+		switch {
+		case is(name[i], isDigit):
+			digits++
+		case !is(name[i], isToken) && name[i] != '.':
+			signs++
+		}
+	}
+	return signs == 0 && digits <= 4 && compose(name).alternations <= 3
 }

@@ -239,7 +239,7 @@ func TestPartsOfALiteral(t *testing.T) {
 		wantOne(t, &Scanner{}, "formation.afs", text, PlaintextKey, at)
 	}
 	for _, value := range []string{
-		"Bearer ${{ secrets.TOKEN }}", "${{ secrets.A }}${{ secrets.B }}", "Bearer ${SEARCH_API_KEY}", "$TOKEN", "Token ${{ user.credentials.github }}",
+		"Bearer ${{ secrets.TOKEN }}", "${{ secrets.A }}${{ secrets.B }}", "Bearer ${SEARCH_API_KEY}", "$TOKEN",
 		"session=${{ secrets.S }}; path=/", "${{ secrets.X || '' }}", "team-${{ secrets.X }}", "sk-proj-${{ secrets.TAIL }}", "{{ token }}",
 		"sk-...", "sk-abc123...", "your-key-here", "<token>", "xxx", "changeme", "null", "DUMMY_VALUE", "example", "dummy", "***", "REPLACE_ME",
 		"YOUR_API_KEY", "sk-your-key-here", "sk-xxxxxxxxxxxxxxxxxxxxxxxx", "", "true",

@@ -7,8 +7,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 )
 
 // Finding is one leak, or one mistake. It never holds a value or a part of one.
@@ -23,7 +26,73 @@ type Finding struct {
 	Message  string   `json:"message"`
 	// Fingerprint is 32 hex digits. See [fingerprint].
 	Fingerprint string `json:"fingerprint"`
+	// Filtered is the file, from the top, of which git has what a filter made of it;
+	// "" where that is not the matter.
+	Filtered string `json:"-"`
+	// Broken says why a vault is no sealed file, or BesideSeal.
+	Broken crypto.Reason `json:"-"`
+	// Silenced says what keeps it from counting; "" where nothing does. File and
+	// Message know comments; the rest is for the caller.
+	Silenced Cause `json:"-"`
+	// Where says what its place is, where that is no line of a file.
+	Where Where `json:"-"`
+	// Remedy, where there is one, is said behind the message, by who knows how the
+	// program is called there.
+	Remedy Remedy `json:"-"`
+
+	start, end int // of the value in the file, in bytes; see Span
 }
+
+// BesideSeal is a vault with text beside what is sealed in it.
+const BesideSeal crypto.Reason = "more than a sealed file"
+
+// Span is where in the file's bytes the value stands that a finding of File or
+// Message is about; ok is false for one about the file as such.
+func (f Finding) Span() (start, end int, ok bool) { return f.start, f.end, f.start < f.end }
+
+// Remedy is what mends a finding.
+type Remedy struct {
+	Command string // words behind the program's name, on the formation that Path is of
+	Does    string // as in "writes it"
+	// Restore and Add, where not nil, take the place of Command.
+	Restore *Restore
+	Add     *Add
+	// Stage says that the file on disk is mended, and only has to be staged.
+	Stage bool
+}
+
+// Add is files, by their paths from the top, that git is to take in, by force where
+// it ignores one.
+type Add struct {
+	Files []string
+	Force bool
+}
+
+// Restore is files that are to come back from a commit, by their paths from the top.
+type Restore struct {
+	From  string
+	Files []string
+}
+
+// Subject is the file that a finding is about: where a filter is at fault, the one
+// that it changes.
+func (f Finding) Subject() string { return cmp.Or(f.Filtered, f.Path) }
+
+// MendedBy gives a finding its remedy.
+func (f Finding) MendedBy(command, does string) Finding {
+	f.Remedy = Remedy{Command: command, Does: does}
+	return f
+}
+
+// Cause is what silences a finding.
+type Cause string
+
+// The causes.
+const (
+	ByComment  Cause = "comment"  // muxi-secrets:allow on its line
+	ByAllow    Cause = "allow"    // an entry in the team's settings
+	ByBaseline Cause = "baseline" // a file of known findings
+)
 
 // hit is a finding in the making: byte offsets instead of lines.
 type hit struct {
@@ -33,8 +102,10 @@ type hit struct {
 	place      string // where it is, in terms that survive an edit elsewhere
 	secret     string
 	message    string
-	random     bool // text[start:end] is too random to be guessed
-	from, to   int  // the random part, when it is not start, end
+	random     bool          // text[start:end] is too random to be guessed
+	broken     crypto.Reason // see Finding
+	from, to   int           // the random part, when it is not start, end
+	remedy     *Remedy       // nil for none: there may be many hits
 }
 
 const (
@@ -44,40 +115,87 @@ const (
 	maxHits = 1 << 16
 )
 
-// findings turns the hits of one file into findings: silenced ones left out,
-// one for each place, in the order of the text.
-func findings(path string, text []byte, hits []hit, more bool) []Finding {
-	if len(hits) == 0 {
+// findings turns the hits of one file into findings: one for each place, in the
+// order of the text.
+func findings(path string, all []reading) []Finding {
+	if !slices.ContainsFunc(all, func(r reading) bool { return len(r.hits) > 0 }) {
 		return nil
 	}
-	more = more || len(hits) >= maxHits
-	// A file with more leaks than are looked at is not silenced: thousands of
-	// silenced lines must not hide one that is not.
-	silenced := !more && bytes.Contains(text, []byte(allowMark))
-	hits = explained(merge(hits))
-	found := make([]Finding, 0, min(len(hits), maxFindings))
+	if len(all) > 1 {
+		unrepeated(all)
+	}
+	var found []Finding
 	seen := map[string]int{}
-	at := position{text: text, line: 1}
-	for _, h := range hits {
-		if silenced && allowed(text, h) {
+	more := false
+	for _, r := range all {
+		if len(r.hits) == 0 {
 			continue
 		}
-		if len(found) == maxFindings {
-			more = true
-			break
-		}
-		line, column := at.of(h.start)
-		identity := h.identity(path, text)
-		found = append(found, Finding{
-			Rule: h.rule, Severity: h.rule.Severity(), Path: path, Line: line, Column: column,
-			Secret: h.secret, Message: h.message, Fingerprint: fingerprint(identity, seen[identity]),
-		})
-		seen[identity]++
+		var cut bool
+		found, cut = r.findings(path, found, seen, position{text: r.text, line: 1})
+		more = more || cut
 	}
-	if more && len(found) > 0 {
-		found[len(found)-1].Message += "; more of this file is not listed"
+	if len(all) > 1 {
+		slices.SortStableFunc(found, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
+	}
+	return notListed(found, more)
+}
+
+// notListed has the last finding that counts say that there are more.
+func notListed(found []Finding, more bool) []Finding {
+	for i := len(found) - 1; more && i >= 0; i-- {
+		if found[i].Silenced == "" {
+			found[i].Message += "; more of this file is not listed"
+			more = false
+		}
 	}
 	return found
+}
+
+// findings adds those of one reading to found. at is where its text begins; seen
+// counts the identities so far; cut says that not everything is listed. What is
+// silenced is counted apart, so that it keeps nothing else off the list.
+func (r *reading) findings(path string, found []Finding, seen map[string]int, at position) (_ []Finding, cut bool) {
+	cut = r.more || len(r.hits) >= maxHits
+	// A file with more leaks than are looked at is not silenced: thousands of
+	// silenced lines must not hide one that is not.
+	silenced := !cut && bytes.Contains(r.text, []byte(allowMark))
+	hits := merge(onePlace(r.hits))
+	found = slices.Grow(found, min(len(hits), maxFindings))
+	begin, before := r.skipped, 0 // the bytes of the file up to an offset of the text
+	listed := map[Cause]int{}
+	for _, f := range found {
+		listed[f.Silenced]++
+	}
+	for _, h := range hits {
+		var by Cause
+		if silenced && allowed(r.text, h) {
+			by = ByComment
+		}
+		if listed[by]++; listed[by] > maxFindings {
+			if by == "" {
+				return found, true
+			}
+			continue
+		}
+		line, column := at.of(h.start)
+		begin, before = begin+r.encoding.length(r.text[before:h.start]), h.start
+		end := begin + r.encoding.length(r.text[h.start:min(max(h.start, h.end), len(r.text))])
+		identity := h.identity(path, r.text)
+		found = append(found, Finding{
+			Rule: h.rule, Severity: h.rule.Severity(), Path: path, Line: line, Column: column,
+			Secret: h.secret, Message: h.message, Fingerprint: fingerprint(identity, seen[identity]), Silenced: by,
+			start: begin, end: end,
+		})
+		if h.remedy != nil {
+			found[len(found)-1].Remedy = *h.remedy
+		}
+		if found[len(found)-1].Broken = h.broken; h.broken == crypto.Filtered {
+			found[len(found)-1].Filtered = path
+		}
+		seen[identity]++
+	}
+	return found, cut
 }
 
 // merge sorts hits by place and leaves one where several detectors of one rule
@@ -124,16 +242,70 @@ func merge(hits []hit) []hit {
 	return kept
 }
 
-// explained leaves out key material that is the value of a stored secret: 32
-// random bytes look like a Fernet key, and the name says more.
-func explained(hits []hit) []hit {
-	end := 0 // of the known secrets so far
-	return slices.DeleteFunc(hits, func(h hit) bool {
-		if h.rule == KnownSecret {
-			end = max(end, h.end)
-		}
-		return h.rule == KeyMaterial && h.end <= end
+// onePlace leaves one hit where several rules saw the same text: the first in
+// the order of [Rules], but key material that is the value of a stored secret is
+// the secret's: 32 random bytes look like a Fernet key, and the name says more.
+func onePlace(hits []hit) []hit {
+	known := placesOf(hits, KnownSecret)
+	hits = slices.DeleteFunc(hits, func(h hit) bool {
+		p := known.overlapped(h)
+		return h.rule == KeyMaterial && p != nil && (p.start <= h.start && h.end <= p.end || h.message == fernetMessage)
 	})
+
+	strong := placesOf(hits, KnownSecret, KeyMaterial)
+	if len(strong) == 0 {
+		return hits
+	}
+	hits = slices.DeleteFunc(hits, func(h hit) bool {
+		if h.rule != PlaintextKey && h.rule != TemplateValue {
+			return false
+		}
+		p := strong.overlapped(h)
+		if p != nil {
+			p.field = min(p.field, h.field) // where a comment may stand
+		}
+		return p != nil
+	})
+	for i := range hits {
+		if h := &hits[i]; h.rule == KnownSecret || h.rule == KeyMaterial {
+			h.field = min(h.field, strong.overlapped(*h).field)
+		}
+	}
+	return hits
+}
+
+// stretches of a text are in order, and do not overlap.
+type stretches []stretch
+
+type stretch struct{ start, end, field int }
+
+// placesOf are the places of the hits of some rules, those that overlap as one.
+func placesOf(hits []hit, rules ...Rule) (all stretches) {
+	for _, h := range hits {
+		if slices.Contains(rules, h.rule) {
+			all = append(all, stretch{h.start, max(h.end, h.start+1), h.field})
+		}
+	}
+	slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.start, b.start) })
+	merged := all[:0]
+	for _, p := range all {
+		if last := len(merged) - 1; last >= 0 && p.start < merged[last].end {
+			merged[last].end = max(merged[last].end, p.end)
+			merged[last].field = min(merged[last].field, p.field)
+			continue
+		}
+		merged = append(merged, p)
+	}
+	return merged
+}
+
+// overlapped is the first of them that shares a byte with h; nil for none.
+func (all stretches) overlapped(h hit) *stretch {
+	at := sort.Search(len(all), func(i int) bool { return all[i].end > h.start })
+	if at == len(all) || all[at].start >= max(h.end, h.start+1) {
+		return nil
+	}
+	return &all[at]
 }
 
 // learn takes over what another detector knows about the same text.
@@ -248,4 +420,13 @@ func opensComment(before string) bool {
 		}
 	}
 	return false
+}
+
+// NewFinding is a finding about the state of a file: a name, not a place of its
+// text, tells it from others of its rule, and lines count from 1.
+func NewFinding(rule Rule, file, secret string, line, column int, format string, args ...any) Finding {
+	return Finding{
+		Rule: rule, Severity: rule.Severity(), Path: file, Line: max(line, 1), Column: max(column, 1),
+		Secret: secret, Message: fmt.Sprintf(format, args...), Fingerprint: Fingerprint(rule, file, secret),
+	}
 }

@@ -16,6 +16,8 @@ const (
 	formHex
 	formUTF16
 	formEscaped
+	formColoured
+	formWrapped
 	formLine // one line of a value that has several; never leaves this package's search
 )
 
@@ -29,6 +31,10 @@ func (f form) String() string {
 		return ", in UTF-16"
 	case formEscaped:
 		return ", escaped"
+	case formColoured:
+		return ", between colours"
+	case formWrapped:
+		return ", over several lines"
 	}
 	return ""
 }
@@ -68,11 +74,13 @@ func (b *builder) add(value []byte) (lines [][]byte) {
 			lines = append(lines, line)
 		}
 	}
+
 	if anchor := lines[longestLine(lines)]; len(anchor) >= minPattern {
 		b.seen[string(anchor)] = false // two values may share a line
 		b.pattern(anchor, formLine)
 		return lines
 	}
+
 	return nil
 }
 
@@ -86,10 +94,9 @@ func longestLine(lines [][]byte) int {
 	return longest
 }
 
-// encodings adds the spellings that share no byte with the value. Base64
-// depends on where in the encoded text the value starts, so there are three
-// of them; the characters that its neighbours have a say in are left off.
-func (b *builder) encodings(value []byte) {
+// base64 adds the three spellings that depend on where in the encoded text the
+// value starts; the characters that its neighbours have a say in are left off.
+func (b *builder) base64(value []byte) {
 	for offset := range 3 {
 		padded := append(make([]byte, offset, offset+len(value)), value...)
 		first, last := (offset*8+5)/6, len(padded)*8/6
@@ -98,6 +105,11 @@ func (b *builder) encodings(value []byte) {
 			b.pattern(encoded[first:last], formBase64)
 		}
 	}
+}
+
+// encodings adds the spellings that share no byte with the value.
+func (b *builder) encodings(value []byte) {
+	b.base64(value)
 	digits := hex.AppendEncode(nil, value)
 	b.pattern(digits, formHex)
 	b.pattern(bytes.ToUpper(digits), formHex)
@@ -107,8 +119,13 @@ func (b *builder) encodings(value []byte) {
 		little = append(little, byte(u), byte(u>>8))
 		big = append(big, byte(u>>8), byte(u))
 	}
+
 	b.pattern(little, formUTF16)
 	b.pattern(big, formUTF16)
+	if len(units) < len(value) { // else it is ASCII, and seen where the base64 is undone
+		b.base64(little)
+		b.base64(big)
+	}
 }
 
 // key takes the content of a `.key` file: every line in it that can be a key.

@@ -48,7 +48,7 @@ func FuzzFile(f *testing.F) {
 	})
 }
 
-// FuzzYAML: the reader of lines takes whatever the parser refuses, and offsets
+// FuzzYAML: the reader of broken YAML takes whatever the parser refuses, and offsets
 // stay inside the text.
 func FuzzYAML(f *testing.F) {
 	for _, seed := range []string{"a: b", "a: {b: [c, *d]}", "- a: |\n   x\n  b: >\n   y\n", "\"a\\\"b\": 'c''d'", "a: \"b\n c\"\n", "? a\n: b\n", "a:\n- b: &x c\n- *x\n", "\r\n\u0085a: b\u2028c: d"} {
@@ -56,7 +56,7 @@ func FuzzYAML(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		parsed, _ := parseYAML(text)
-		for _, leaves := range [][]leaf{parsed, readLines(text)} {
+		for _, leaves := range [][]leaf{parsed, readBroken(text)} {
 			for _, l := range leaves {
 				if l.start < 0 || l.end < l.start || l.end > len(text) || l.field < 0 || l.field > l.start {
 					t.Fatalf("a leaf at %d-%d, field %d, of %d bytes", l.start, l.end, l.field, len(text))

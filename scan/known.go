@@ -17,64 +17,99 @@ type NamedValue struct {
 // vaults and its own keys. Make it with [NewKnown]; the nil *Known finds
 // nothing. It is safe for concurrent use.
 type Known struct {
-	names   []NamedValue // without the values; a nameless one is a key
+	names   []knownName
 	matcher *matcher
 	blocks  map[int32][][]byte // the lines of values that have several
+	longest int                // bytes of the longest value
 }
 
 // NewKnown prepares the search for values and for keys (the content of `.key`
-// files). Values that are not [Searchable] are left out. Where two names have
-// one value, the first by formation and name is the one that findings speak of.
+// files). Values that are not [Searchable] are left out. The password of a URL in a
+// value is searched for by itself as well. Where two names have one value, the
+// first by formation and name is the one that findings speak of.
 //
-// Each value is looked for as it is, as base64 (at any offset, both alphabets,
-// wrapped lines), as hex, URL-escaped, JSON-escaped, as UTF-16, and, when it has
-// several lines, indented or with other line ends.
+// Each value is looked for as it is, as base64 (at any offset, both alphabets), as
+// hex, as UTF-16, and, when it has several lines, indented or with other line ends;
+// all of these in each layer of a text as well.
 func NewKnown(values []NamedValue, keys ...[]byte) *Known {
 	values = slices.Clone(values)
 	slices.SortStableFunc(values, func(a, b NamedValue) int {
 		return cmp.Or(cmp.Compare(a.Formation, b.Formation), cmp.Compare(a.Name, b.Name))
 	})
+
 	k := &Known{blocks: map[int32][][]byte{}}
 	b := builder{seen: map[string]bool{}}
+
 	// Keys first: where a value is also a key, it is the key that is shown.
 	for _, key := range keys {
 		b.value = int32(len(k.names))
-		k.names = append(k.names, NamedValue{})
+		k.names = append(k.names, knownName{})
 		b.key(key)
 	}
-	for _, v := range values {
-		if !Searchable(v.Value) {
-			continue
+
+	add := func(v NamedValue, value []byte, part string) {
+		if !Searchable(value) {
+			return
 		}
 		b.value = int32(len(k.names))
-		k.names = append(k.names, NamedValue{Formation: v.Formation, Name: v.Name})
-		if lines := b.add(bytes.TrimSpace(v.Value)); lines != nil {
+		k.longest = max(k.longest, len(value))
+		k.names = append(k.names, knownName{v.Formation, v.Name, part})
+		if lines := b.add(bytes.TrimSpace(value)); lines != nil {
 			k.blocks[b.value] = lines
 		}
 	}
+
+	for _, v := range values {
+		add(v, v.Value, "")
+	}
+
+	// Behind all whole values, which say more where one has the other in it.
+	for _, v := range values {
+		for _, password := range urlPasswords(v.Value) {
+			add(v, password, "the password in ")
+		}
+	}
+
 	if len(b.patterns) > 0 {
 		k.matcher = newMatcher(b.patterns)
 	}
 	return k
 }
 
+// maxSpelled is how many bytes a byte of a value takes in the longest of the common
+// spellings: \u0041, behind the indentation of a value of several lines.
+const maxSpelled = 8
+
+// maxReach bounds what is looked at behind the beginning of a value, in bytes.
+const maxReach = 1 << 20
+
+// reach is how many bytes the longest known value may take in a text.
+func (k *Known) reach() int {
+	if k == nil {
+		return 0
+	}
+	return min(maxSpelled*k.longest, maxReach)
+}
+
+// knownName is what a finding says of a value that is searched for.
+type knownName struct {
+	formation, name string // a nameless one is a key
+	part            string // which part of the value it is; "" for all of it
+}
+
 // isKey reports whether a value is one of the repository's own keys.
-func (k *Known) isKey(value int32) bool { return k.names[value].Name == "" }
+func (k *Known) isKey(value int32) bool { return k.names[value].name == "" }
 
 // find returns where known values stand in text: in order, never overlapping,
 // of several that start together the longest. more says that there were too
-// many to list.
+// many to list. Values are seen as they are, and in the spellings that there are
+// few of; the rest is seen in the layers of the text.
 func (k *Known) find(text []byte) (found []match, more bool) {
 	if k == nil || k.matcher == nil {
 		return nil, false
 	}
 	found, more = k.matcher.find(text, nil)
-	found = k.wholeBlocks(text, found)
-	v := view{known: k, text: text, found: found}
-	v.escaped('%', unescapeURL)
-	v.escaped('\\', unescapeJSON)
-	v.wrapped()
-	return settle(v.found), more || v.more
+	return settle(k.wholeBlocks(text, found)), more
 }
 
 // wholeBlocks replaces a match of one line of a multi-line value by a match of
@@ -105,6 +140,7 @@ func growBlock(text []byte, m match, lines [][]byte) (match, bool) {
 		}
 		end = at + len(lines[i])
 	}
+
 	for i := anchor - 1; i >= 0; i-- {
 		at, ok := lineBefore(text, start)
 		if !ok || !bytes.HasSuffix(text[:at], lines[i]) {

@@ -110,6 +110,7 @@ func TestKnownSecretsInEverySpelling(t *testing.T) {
 			"yaml single":      strings.ReplaceAll(value, "'", "''"),
 			"windows lines":    strings.ReplaceAll(value, "\n", "\r\n"),
 			"indented":         strings.ReplaceAll(value, "\n", "\n      "),
+			"tabs":             strings.ReplaceAll(value, "\n", "\n\t\t"),
 			"base64 in json":   strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte(value)), "/", `\/`),
 			"base64 in url":    url.QueryEscape(base64.StdEncoding.EncodeToString([]byte(value))),
 			"wrapped base64":   wrap(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("padding. ", 10)+value+" and so on, and so on, and so on")), 64, "\n  "),
@@ -179,6 +180,17 @@ func TestKnownSecretsAreNotFoundInPart(t *testing.T) {
 		}
 	}
 	wantNone(t, s, "a.txt", strings.Repeat("The quick brown fox jumps over the lazy dog. %41%42 \\n\n", 100))
+}
+
+// A file may begin in the middle of a value of several lines.
+func TestKnownSecretsAtTheEdge(t *testing.T) {
+	value := "first-line-4711\nsecond-line-4711-which-is-longer"
+	s := &Scanner{Known: NewKnown([]NamedValue{{Formation: "f", Name: "A", Value: []byte(value)}})}
+	for text, want := range map[string]int{value: 1, value[1:]: 0, value[16:]: 0, "\n" + value[16:]: 0, "\t" + value: 1, value[:len(value)-1]: 0} {
+		if found := only(s.File("a.txt", []byte(text), Regular), KnownSecret); len(found) != want {
+			t.Errorf("%d findings, want %d", len(found), want)
+		}
+	}
 }
 
 func TestNilKnown(t *testing.T) {

@@ -70,6 +70,7 @@ func newMatcher(patterns []pattern) *matcher {
 		m.place(p, same)
 		m.insert(int32(i), p)
 	}
+
 	return m
 }
 
@@ -116,6 +117,7 @@ func (m *matcher) find(text []byte, found []match) (_ []match, more bool) {
 			end += int(jump)
 			continue
 		}
+
 		start := end - m.window
 		head := binary.LittleEndian.Uint64(text[start:])
 		for i := m.heads[m.headHash(head)]; i != 0; i = m.next[i-1] {
@@ -132,7 +134,9 @@ func (m *matcher) find(text []byte, found []match) (_ []match, more bool) {
 				return found, true
 			}
 		}
+
 		end++
 	}
+
 	return found, false
 }

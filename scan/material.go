@@ -3,12 +3,13 @@ package scan
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 )
 
 // keyFile says which key file name is, or "" if it is none. Where the name alone
 // could mean something public, the content decides.
-func keyFile(name string, content []byte) string {
+func keyFile(name string, content []reading) string {
 	base := strings.ToLower(path.Base(name))
 	if base == ".key" {
 		return "a formation's key file must never be committed"
@@ -18,7 +19,7 @@ func keyFile(name string, content []byte) string {
 	}
 	switch base {
 	case "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk":
-		if bytes.Contains(content, []byte("PRIVATE KEY")) {
+		if slices.ContainsFunc(content, func(r reading) bool { return bytes.Contains(r.text, []byte("PRIVATE KEY")) }) {
 			return "a private SSH key must never be committed"
 		}
 	}
@@ -64,7 +65,7 @@ func fernetKeys(name string, text []byte) (hits []hit) {
 		if start < 0 || !is(text[end-1], isBase64) || !is(text[start], isBase64) || end+1 < len(text) && (text[end+1] == '=' || is(text[end+1], isBase64)) {
 			continue
 		}
-		if spanBack(text, end, isBase64) != start || strings.IndexByte("AEIMQUYcgkosw048", text[end-1]) < 0 {
+		if from := spanBack(text, end, isBase64); from != start && colourEnd(text, from) != start || strings.IndexByte("AEIMQUYcgkosw048", text[end-1]) < 0 {
 			continue // the last character of 32 bytes has its two lowest bits clear
 		}
 		if h, ok := fernetKey(name, text, start, end); ok {
@@ -79,14 +80,14 @@ func fernetKey(name string, text []byte, start, end int) (hit, bool) {
 	if url && std || !mixed(key) {
 		return hit{}, false
 	}
-	if inArmor(text, start) {
+	if inArmor(text, start) || inCiphertext(text, start) || inURL(text, start) {
 		return hit{}, false
 	}
 	field := variable(text, start)
-	if isHashName(field) || !url && !isKeyName(field) && !isKeyName(stem(name)) && !aloneIn(name, text, start, end) {
+	if isHashName(field) || !url && !isKeyName(field) && !isKeyName(stem(name)) && (!aloneIn(name, text, start, end) || encodesText(key)) {
 		return hit{}, false
 	}
-	return hit{rule: KeyMaterial, start: start, end: end, field: start, place: field, random: true, message: "a Fernet key"}, true
+	return hit{rule: KeyMaterial, start: start, end: end, field: start, place: field, random: true, message: fernetMessage}, true
 }
 
 // The armor of an age file, and how its body begins: the base64 of
@@ -103,16 +104,39 @@ func inArmor(text []byte, start int) bool {
 	if begin < 0 {
 		return false
 	}
-	before := bytes.TrimLeft(text[begin+len(armorBegin):start], "\r\n")
-	if !bytes.HasPrefix(before, []byte(armorBody)) || before[len(before)-1] != '\n' {
+	before := bytes.TrimLeft(text[begin+len(armorBegin):start], " \t\r\n")
+	if !bytes.HasPrefix(before, []byte(armorBody)) {
 		return false
 	}
-	for line := range bytes.Lines(before) {
-		if len(bytes.TrimRight(line, "\r\n")) != 64 { // but the last, all lines are full
+	line := []byte(nil)
+	for line = range bytes.Lines(before) {
+		full := bytes.TrimLeft(bytes.TrimRight(line, "\r\n"), " ") // sops indents it
+		if len(full) != 64 && len(full) > 0 {                      // but the last, all lines are full
 			return false
 		}
 	}
-	return true
+	return len(bytes.Trim(line, " ")) == 0 || line[len(line)-1] == '\n'
+}
+
+// inCiphertext reports whether what starts there is a part of a value that sops
+// encrypted: ENC[AES256_GCM,data:...,iv:...,tag:...,type:str].
+func inCiphertext(text []byte, start int) bool {
+	return bytes.HasSuffix(text[:start], []byte(",iv:")) || bytes.HasSuffix(text[:start], []byte("ENC[AES256_GCM,data:"))
+}
+
+// inURL reports whether what starts there is the value of a URL's parameter that is
+// not called like a key: a signature, a checksum.
+func inURL(text []byte, start int) bool {
+	at := start - 1
+	if at < 1 || text[at] != '=' {
+		return false
+	}
+	from := spanBack(text, at, isToken)
+	if from == 0 {
+		return false
+	}
+	name, escaped := bytes.CutPrefix(text[from:at], []byte("u0026")) // an & in JSON
+	return (strings.IndexByte("&?;", text[from-1]) >= 0 || escaped && text[from-1] == '\\') && !isKeyName(string(name))
 }
 
 // mixed tells random base64 from a long name with capitals.
@@ -129,6 +153,15 @@ func mixed(key []byte) bool {
 		}
 	}
 	return upper > 2 && lower > 2 && (digit > 0 || upper > 10) && distinct(string(key)) >= 12
+}
+
+// fernetMessage is what is said of a Fernet key.
+const fernetMessage = "a Fernet key"
+
+// encodesText reports whether what may be 32 random bytes is text in base64.
+func encodesText(key []byte) bool {
+	raw := fernetBytes(key)
+	return raw != nil && !bytes.ContainsFunc(raw, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
 // aloneIn reports whether a file holds nothing else and is not one for hashes.
@@ -217,11 +250,16 @@ func privateKeys(text []byte, hits []hit) []hit {
 		}
 		start += begin
 		from, to, ok := keyBody(text, len(text)-len(rest)+5)
+		if ok && isElided(text[to:blockEnd(text, to)]) {
+			at = blockEnd(text, to)
+			continue
+		}
 		if ok {
 			at = blockEnd(text, to)
 			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: true, from: from, to: to, message: "a private key block"})
 		}
 	}
+
 	const begin = "LS0tLS1CRUdJTi" // base64 of -----BEGIN
 	for at := 0; ; {
 		next := bytes.Index(text[at:], []byte(begin))
@@ -248,12 +286,25 @@ func keyBody(text []byte, from int) (start, end int, ok bool) {
 		}
 		near = near[:from+stop]
 	}
+
 	start, end, ok = nextRun(near, from, least, isBase64)
 	if !ok || !mixed(near[start:end]) {
 		return 0, 0, false
 	}
 	between := bytes.TrimLeft(near[from:start], " ")
 	return start, end, len(between) == 0 || strings.IndexByte("\r\n\\\"'`", between[0]) >= 0
+}
+
+// isElided reports whether a line of a block stands for others: documentation shows
+// the first and the last one, and dots between.
+func isElided(block []byte) bool {
+	for line := range bytes.Lines(block) {
+		line = bytes.Trim(line, " \t\r\n\"'`#>|*/,+\\")
+		if dots := bytes.Trim(line, ".[]<>()-"); bytes.Contains(line, []byte("..")) && len(dots) == 0 || string(line) == "…" {
+			return true
+		}
+	}
+	return false
 }
 
 // blockEnd is where the lines of a block whose first ends at from stop: what

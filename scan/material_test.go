@@ -116,8 +116,39 @@ func TestVault(t *testing.T) {
 		}
 		noValue(t, found, "hunter2-hunter2")
 	}
+	wantNone(t, &Scanner{}, "secrets.enc", sealedToken())
+}
+
+func sealedToken() string {
 	token := append([]byte{0x80, 0, 0, 0, 0, 0x65, 0, 0, 0}, []byte(made(71, 16+16+32, alnum))...)
-	wantNone(t, &Scanner{}, "secrets.enc", base64.URLEncoding.EncodeToString(token))
+	return base64.URLEncoding.EncodeToString(token)
+}
+
+// A sealed file is nothing but sealed. What stands beside the seal, readers pass
+// over and everybody can read: it is a finding itself, and is judged as text.
+func TestTextBesideTheSeal(t *testing.T) {
+	armored := armorBegin + "\n" + base64.StdEncoding.EncodeToString([]byte("age-encryption.org/v1\n-> X25519 abc\n")) + "\n-----END AGE ENCRYPTED FILE-----\n"
+	key := keyOf("openai 24")
+	s := knownScanner()
+	for _, name := range []string{"secrets.enc", "formations/x/secrets.enc", "formations/x/.key.age"} {
+		for _, sealed := range []string{sealedToken() + "\n", armored, "\ufeff" + sealedToken() + "\n"} {
+			wantNone(t, s, name, sealed)
+			found := s.File(name, []byte(sealed+"\n# hunter2-hunter2\nA="+key+"\n"), Regular)
+			line := strings.Count(sealed, "\n") + 2
+			if len(found) != 3 || found[0].Rule != VaultNotEncrypted || found[0].Line != line || found[0].Column != 1 {
+				t.Errorf("%s: %s", name, summary(found))
+			}
+			if len(only(found, KnownSecret)) != 1 || len(only(found, PlaintextKey)) != 1 {
+				t.Errorf("%s: the text is not judged: %s", name, summary(found))
+			}
+			noValue(t, found, key)
+		}
+	}
+	// Words of base64's own letters, wrapped as some editor would.
+	found := s.File("secrets.enc", []byte(sealedToken()[:80]+"\n"+key+"\n"+sealedToken()[80:]), Regular)
+	if len(only(found, PlaintextKey)) != 1 {
+		t.Errorf("a token in the token: %s", summary(found))
+	}
 }
 
 func TestTemplate(t *testing.T) {
@@ -136,6 +167,27 @@ func TestTemplate(t *testing.T) {
 	wantNone(t, &Scanner{IsFormation: func(string) bool { return false }}, "secrets", "A=hunter2-hunter2\n")
 	comment := "# old: " + keyOf("github") + "\nA=\n"
 	wantOne(t, s, "secrets", comment, PlaintextKey, keyOf("github"))
+}
+
+// Where a reference stands decides what it may look like, and what the survey of
+// a formation leaves out is left out here.
+func TestMalformedReferencesByPlace(t *testing.T) {
+	s := &Scanner{IsFormation: func(dir string) bool { return dir == "agent" }}
+	const odd = "x: ${{ secrets.a-b }}\n"
+	for _, name := range [...]string{"agent/formation.afs", "agent/agents/a.yaml", "agent/deep/other.yml", "agent/sops/a.md", "agent/triggers/a.md",
+		"agent/skills/s/SKILL.md", "agent/skills/s/run.py", "agent/knowledge/a.txt", "agent/mcp/a.json", "elsewhere.afs"} {
+		if f := wantOne(t, s, name, odd, MalformedReference, "${{"); f.Severity != Warning {
+			t.Error("a malformed reference is a warning")
+		}
+	}
+	for _, name := range [...]string{"agent/transformers/a.yaml", "agent/README.md", "agent/.github/workflows/ci.yml", "docs/a.md", "other/a.yaml", "sops/a.md"} {
+		wantNone(t, s, name, odd)
+	}
+	wantNone(t, s, "agent/triggers/a.md", "---\nwebhook: ${{ secrets.a-b }}\n---\n")
+	wantNone(t, s, "agent/formation.afs", "proactive:\n  channels:\n    x:\n      url: ${{ secrets.a-b }}\n")
+	wantNone(t, s, "agent/mcp/a.afs", "auth:\n  token: ${{ user.credentials.github }}\n")
+	wantOne(t, s, "agent/mcp/a.afs", "auth:\n  token: ${{ user.credentials.brave-search }}\n", MalformedReference, "${{")
+	wantOne(t, s, "agent/formation.afs", "x: ${{ user.credentials.github }}\n", MalformedReference, "${{")
 }
 
 func TestMalformedReferences(t *testing.T) {
@@ -157,7 +209,6 @@ func TestMalformedReferences(t *testing.T) {
     a: "${{ secrets.OPENAI_API_KEY }}"
     b: "${{secrets.B}}"
     c: "${{ secrets.C || '' }}"
-    d: "${{ user.credentials.github }}"
     e: "Bearer ${{ secrets.E }}"
 # ${{ secret.X }} and {{ secrets.X }}
 prompt: "${{ data.x }} ${{ context.y }} ${{ env.Z }} ${{ inputs.a }}"
@@ -168,7 +219,7 @@ prompt: "${{ data.x }} ${{ context.y }} ${{ env.Z }} ${{ inputs.a }}"
 // The last line of an armored age file may have the shape of a Fernet key: a
 // .key.age would otherwise stop every commit of some teams.
 func TestArmorIsNoKey(t *testing.T) {
-	full := "YWdlLWVuY3J5cHRpb24ub3Jn" + strings.Repeat("Ab3+", 10)
+	full := "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+" + strings.Repeat("Ab3+", 8)
 	last := "kPq3ZxT0uYd-8sVb2NfHcR7wJm5GaLe1iOoQ9tXyKzU"
 	armored := armorBegin + "\n" + full + "\n" + full + "\n" + strings.ReplaceAll(last, "-", "/") + "=\n-----END AGE ENCRYPTED FILE-----\n"
 	scanner := &Scanner{}
@@ -185,6 +236,80 @@ func TestArmorIsNoKey(t *testing.T) {
 	} {
 		if found := scanner.File("x.txt", []byte(text), Regular); len(found) != 1 {
 			t.Errorf("%s: %v", about, found)
+		}
+	}
+}
+
+// What misses the shape of a key by one is none: its length, its alphabet, what
+// stands before and behind it.
+func TestNearMissesOfKeyMaterial(t *testing.T) {
+	fernet := strings.TrimRight(urlFernet(), "=")
+	bech32 := made(70, 58, "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L")
+	const identity = "AGE-SECRET-" + "KEY-"
+	const begin, end = "-----BEGIN RSA PRIVATE " + "KEY-----", "-----END RSA PRIVATE " + "KEY-----\n"
+	body := made(71, 64, alnum)
+
+	for about, text := range map[string]string{
+		"a Fernet key":                        fernet + "=",
+		"with a stop before it":               "." + fernet + "=",
+		"in quotes":                           `'` + fernet + `='`,
+		"a line each":                         "A=b=\n" + fernet + "=\nC=\n",
+		"an age identity":                     identity + "1" + bech32,
+		"the shortest":                        identity + bech32[:40],
+		"of the sort after quanta":            identity + "PQ-1" + bech32,
+		"a private key":                       begin + "\n" + body + "\n" + end,
+		"its shortest first line":             begin + "\n" + body[:40],
+		"the shortest whole one":              begin + "\n" + body[:16] + "\n" + end,
+		"blanks before its end of line":       begin + "  \n" + body + "\n",
+		"on one line":                         begin + body + end,
+		"in a string, a string for each line": `"` + begin + `" "` + body + `"`,
+	} {
+		if found := (&Scanner{}).File("a.txt", []byte(text), Regular); len(found) != 1 || found[0].Rule != KeyMaterial {
+			t.Errorf("%s: want one finding, got%s", about, summary(found))
+		}
+	}
+
+	for _, last := range "AEIMQUYcgkosw048" { // the signs that 32 bytes may end in
+		if found := (&Scanner{}).File("a.txt", []byte("k: "+fernet[:42]+string(last)+"=\n"), Regular); len(found) != 1 {
+			t.Errorf("a key that ends in %c: %s", last, summary(found))
+		}
+	}
+	for _, field := range []string{"sha", "hash", "digest", "checksum", "integrity", "md5sum", "etag", "h1", "thumbprint", "fingerprint"} {
+		wantNone(t, &Scanner{}, "a.txt", field+" = "+fernet+"=\n")
+	}
+	wantNone(t, &Scanner{}, "a.txt", "one\n"+plainFernet()+"\ntwo\n") // neither called a key nor alone
+
+	last := fernet[:42] + string(fernet[42]+1) // of no 32 bytes
+	for about, text := range map[string]string{
+		"one short":                        fernet[1:] + "=",
+		"one long":                         "A" + fernet + "=",
+		"tied to a word":                   "word-" + fernet + "=",
+		"more bits than 32 bytes have":     last + "=",
+		"without its end":                  fernet,
+		"with another end":                 fernet + "%",
+		"with the end of another length":   fernet + "==",
+		"a part of a longer one":           fernet + "=A",
+		"of both alphabets":                "+" + fernet[1:] + "=",
+		"a name":                           strings.Repeat("Name-of_it-", 4)[:42] + "A=",
+		"a name without digits":            strings.Repeat("small-words", 4)[:42] + "A=",
+		"of few characters":                strings.Repeat("Ab1-Ab1_", 6)[:42] + "A=",
+		"only the end":                     "=" + fernet,
+		"half of an age identity":          identity + bech32[:39],
+		"an age identity's other alphabet": identity + "1" + bech32[:20] + strings.ToLower(bech32[20:]),
+		"a filled age identity":            identity + "1" + strings.Repeat("Q", 58),
+		"an age identity of another kind":  "AGE-SECRET-KIN-1" + bech32,
+		"a first line cut":                 begin + "\n" + body[:39],
+		"a cut line, and its end":          begin + "\n" + body[:15] + "\n" + end,
+		"a line of one character":          begin + "\n" + strings.Repeat("A", 64) + "\n" + end,
+		"the name of a block":              strings.Trim(begin, "-") + "\n" + body + "\n" + end,
+		"a block without its dashes":       strings.TrimRight(begin, "-") + "\n" + body + "\n",
+		"an end alone":                     end + "\n" + body + "\n",
+		"another block behind it":          begin + "\n-----BEGIN CERTIFICATE-----\n" + body + "\n",
+		"words on its line":                begin + " is how " + body + " begins\n",
+		"a certificate in base64":          base64.StdEncoding.EncodeToString([]byte("-----BEGIN CERTIFICATE-----\n" + body + "\n")),
+	} {
+		if found := only((&Scanner{}).File("a.txt", []byte(text+"\n"), Regular), KeyMaterial); len(found) != 0 {
+			t.Errorf("%s: want no finding, got%s", about, summary(found))
 		}
 	}
 }

@@ -2,76 +2,14 @@ package scan
 
 import (
 	"bytes"
+	"encoding/base64"
 	"strings"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation"
 )
 
-// provider is one format of keys: a public prefix and what follows it.
-type provider struct {
-	prefix   string
-	name     string // for people
-	body     byte   // class of the bytes that follow the prefix
-	min, max int    // how many of them; max 0: no limit
-	// bare says that the prefix does not end in a separator, so that it may occur
-	// inside base64 by chance and both neighbours are looked at.
-	bare bool
-}
-
-// providers' formats, sorted by their first byte; of those that share one, the
-// longer prefix first. They are facts published by the providers. None of the
-// prefixes is shorter than three bytes, no key shorter than minKey.
-var formats = [...]provider{
-	{prefix: "AIza", name: "a Google API key", body: isToken, min: 33, max: 40, bare: true},
-	{prefix: "AKIA", name: "an AWS access key", body: isUpper | isDigit, min: 16, max: 16, bare: true},
-	{prefix: "ASIA", name: "an AWS access key", body: isUpper | isDigit, min: 16, max: 16, bare: true},
-	{prefix: "BSA", name: "a Brave Search key", body: isToken, min: 24, max: 33, bare: true},
-	{prefix: "csk-", name: "a Cerebras key", body: isAlnum, min: 32},
-	{prefix: "dop_v1_", name: "a DigitalOcean token", body: isHex, min: 64},
-	{prefix: "eyJ", name: "a JSON web token", body: isToken, min: 17, bare: true},
-	{prefix: "fma_", name: "a MUXI admin key", body: isHex, min: 64, max: 64},
-	{prefix: "fmc_", name: "a MUXI client key", body: isHex, min: 64, max: 64},
-	{prefix: "fw_", name: "a Fireworks key", body: isAlnum, min: 20, max: 64},
-	{prefix: "ghp_", name: "a GitHub token", body: isAlnum, min: 36},
-	{prefix: "gho_", name: "a GitHub token", body: isAlnum, min: 36},
-	{prefix: "ghu_", name: "a GitHub token", body: isAlnum, min: 36},
-	{prefix: "ghs_", name: "a GitHub token", body: isAlnum, min: 36},
-	{prefix: "ghr_", name: "a GitHub token", body: isAlnum, min: 36},
-	{prefix: "github_pat_", name: "a GitHub token", body: isToken, min: 40},
-	{prefix: "glpat-", name: "a GitLab token", body: isToken, min: 20},
-	{prefix: "gsk_", name: "a Groq key", body: isAlnum, min: 32},
-	{prefix: "hf_", name: "a Hugging Face token", body: isAlnum, min: 30, max: 64},
-	{prefix: "jina_", name: "a Jina key", body: isToken, min: 40},
-	{prefix: "lin_api_", name: "a Linear key", body: isAlnum, min: 32},
-	{prefix: "lsv2_", name: "a LangSmith key", body: isToken, min: 32},
-	{prefix: "npm_", name: "an npm token", body: isAlnum, min: 36, max: 36},
-	{prefix: "nvapi-", name: "an NVIDIA key", body: isToken, min: 40},
-	{prefix: "pcsk_", name: "a Pinecone key", body: isToken, min: 30},
-	{prefix: "pplx-", name: "a Perplexity key", body: isAlnum, min: 32},
-	{prefix: "r8_", name: "a Replicate token", body: isAlnum, min: 30, max: 64},
-	{prefix: "rk_live_", name: "a Stripe key", body: isAlnum, min: 20},
-	{prefix: "sk-ant-", name: "an Anthropic key", body: isToken, min: 20},
-	{prefix: "sk-or-", name: "an OpenRouter key", body: isToken, min: 20},
-	{prefix: "sk-", name: "an OpenAI key, or another provider's of that form", body: isToken, min: 20},
-	{prefix: "sk_live_", name: "a Stripe key", body: isAlnum, min: 20},
-	{prefix: "sk_muxi_", name: "a MUXI key", body: isToken, min: 16},
-	{prefix: "sk_", name: "an ElevenLabs key", body: isAlnum, min: 32},
-	{prefix: "tgp_v1_", name: "a Together key", body: isToken, min: 32},
-	{prefix: "tvly-", name: "a Tavily key", body: isToken, min: 20},
-	{prefix: "xai-", name: "an xAI key", body: isAlnum, min: 40},
-	{prefix: "xapp-", name: "a Slack token", body: isToken, min: 24},
-	{prefix: "xoxa-", name: "a Slack token", body: isToken, min: 20},
-	{prefix: "xoxb-", name: "a Slack token", body: isToken, min: 20},
-	{prefix: "xoxe-", name: "a Slack token", body: isToken, min: 20},
-	{prefix: "xoxe.", name: "a Slack token", body: isToken, min: 20},
-	{prefix: "xoxo-", name: "a Slack token", body: isToken, min: 20},
-	{prefix: "xoxp-", name: "a Slack token", body: isToken, min: 20},
-	{prefix: "xoxr-", name: "a Slack token", body: isToken, min: 20},
-	{prefix: "xoxs-", name: "a Slack token", body: isToken, min: 20},
-}
-
-// firstBytes are the bytes that a key of the table can begin with.
-const firstBytes = "ABcdefghjlnprstx"
-
-// minKey is the length in bytes of the shortest key, prefix included.
+// minKey is the length in bytes of the shortest stretch of letters, digits, _ and
+// - that every key has.
 const minKey = 20
 
 // providers finds keys in the published formats of providers, anywhere in a
@@ -80,23 +18,109 @@ func providers(text []byte) (hits []hit) {
 	for at := 0; ; {
 		start, end, ok := nextRun(text, at, minKey, isToken)
 		if !ok || len(hits) >= maxHits {
-			return webhooks(text, hits)
+			return azureSecrets(text, hits)
 		}
+
+		h, ok := joinedKey(text, at, start)
+		if !ok {
+			if start = wordStart(text, start, end); end-start >= minKey {
+				h, ok = providerKey(text, start, end < len(text) && text[end] == '.' || formation.IsLeadlessLength(end-start))
+			}
+		}
+
+		if !ok {
+			h, ok = innerKey(text, start, end)
+		}
+
 		at = end
-		start = wordStart(text, start, end)
-		if h, ok := providerKey(text, start, end); ok {
+		if ok {
 			hits = append(hits, h)
-			at = max(at, h.end)
+			if at = max(at, h.end); h.end < end && (text[h.end] == '-' || text[h.end] == '_') {
+				at = h.end // another one may be tied to it
+			}
 		}
 	}
 }
 
+// maxJoined is how far before a long run the key that it belongs to may begin, in
+// bytes and in words.
+const (
+	maxJoined      = 128
+	maxJoinedWords = 10
+)
+
+// joinedKey looks for a key that begins before the run at start, because it has a
+// dot, a colon or the like early on: SG.abc, 123456:abc. floor is where the search
+// has come to.
+func joinedKey(text []byte, floor, start int) (hit, bool) {
+	const joints = ".:~+/"
+	if start == 0 || strings.IndexByte(joints, text[start-1]) < 0 {
+		return hit{}, false
+	}
+
+	floor = max(floor, start-maxJoined)
+	from, words := start, 0
+	for from > floor && (is(text[from-1], isBase64) || strings.IndexByte(joints, text[from-1]) >= 0) {
+		if from--; strings.IndexByte(joints, text[from]) >= 0 {
+			if words++; words > maxJoinedWords {
+				from++
+				break
+			}
+		}
+	}
+	if from == floor && from > 0 && is(text[from-1], isToken) {
+		from = span(text, from, isToken) // in the middle of a word
+	}
+
+	leadless := text[start-1] == '.' || text[start-1] == ':'
+	for from < start {
+		end := span(text, from, isToken)
+		if word := wordStart(text, from, end); word < end {
+			if h, ok := providerKey(text, word, leadless); ok {
+				return h, true
+			}
+		}
+		from = end + 1
+	}
+	return hit{}, false
+}
+
+// innerKey looks for a key that is tied to a name with - or _ (a branch fix-ghp_...),
+// of the formats that nobody's words begin like.
+func innerKey(text []byte, start, end int) (hit, bool) {
+	for at := start + 1; at+minKey <= end; at++ {
+		if before := text[at-1]; before != '-' && before != '_' {
+			continue
+		}
+		for _, f := range formation.KeyFormatsAt(text[at:]) {
+			if f.Weak || !f.Telling() {
+				continue
+			}
+			stop, ok := f.Match(text, at)
+			if ok && looksRandom(text, at, stop, &f) && (!f.Wordy() || isChance(text[at+len(f.Lead()):stop], f.Prefix)) {
+				return tokenHit(text, at, stop, f.Name), true
+			}
+		}
+	}
+	return hit{}, false
+}
+
+// tokenHit is what is said of a provider's key.
+func tokenHit(text []byte, start, end int, name string) hit {
+	return hit{rule: PlaintextKey, start: start, end: end, field: start, place: variable(text, start), random: true, message: name}
+}
+
 // wordStart skips what belongs to the text around a key: the rest of an escape
-// (\n, %20, \u003d), and signs of punctuation.
+// (\n, %20, \u003d, a terminal's colour), and signs of punctuation.
 func wordStart(text []byte, start, end int) int {
-	if start > 0 {
+	if shown := colourEnd(text, start); shown > start {
+		start = min(shown, end)
+	} else if start > 0 {
 		switch text[start-1] {
 		case '\\':
+			if start > 1 && text[start-2] == '\x1b' {
+				break // the end of a link or a title
+			}
 			if text[start] == 'u' && start+5 < end {
 				start += 5
 			} else if strings.IndexByte("nrtbf0", text[start]) >= 0 {
@@ -108,50 +132,57 @@ func wordStart(text []byte, start, end int) int {
 			}
 		}
 	}
+
 	for start < end && (text[start] == '-' || text[start] == '_') {
 		start++
 	}
 	return start
 }
 
-// providerKey judges the token text[start:end]. The key may end before end,
-// where its alphabet does.
-func providerKey(text []byte, start, end int) (hit, bool) {
-	if end-start < minKey || strings.IndexByte(firstBytes, text[start]) < 0 {
-		return hit{}, false
+// providerKey judges what begins at start. leadless says that it may be a key
+// which nothing tells but its parts.
+func providerKey(text []byte, start int, leadless bool) (hit, bool) {
+	found := func(stop int, name string) (hit, bool) {
+		return tokenHit(text, start, stop, name), true
 	}
-	for i := range formats {
-		p := &formats[i]
-		if text[start] != p.prefix[0] || !bytes.HasPrefix(text[start:end], []byte(p.prefix)) {
-			continue
+
+	if bytes.HasPrefix(text[start:], []byte("eyJ")) {
+		if stop, ok := webToken(text, start, span(text, start, isToken)); ok {
+			return found(stop, "a JSON web token")
 		}
-		if stop, ok := p.key(text, start); ok {
-			return hit{rule: PlaintextKey, start: start, end: stop, field: start, place: variable(text, start), random: true, message: p.name}, true
+	}
+
+	if end, f := matching(formation.KeyFormatsAt(text[start:]), text, start); f != nil {
+		return found(end, f.Name)
+	}
+	if leadless {
+		if end, f := matching(formation.LeadlessKeyFormats(), text, start); f != nil {
+			return found(end, f.Name)
 		}
 	}
 	return hit{}, false
 }
 
-func (p *provider) key(text []byte, start int) (end int, ok bool) {
-	body := start + len(p.prefix)
-	end = span(text, body, p.body)
-	if p.prefix == "eyJ" {
-		return webToken(text, start, end)
-	}
-	if p.body == isToken {
-		for end > body && (text[end-1] == '-' || text[end-1] == '_') && end-body > p.min {
-			end-- // punctuation behind it; a cut key is still the same key
+// matching returns the first of formats that a key at start is of, and its end.
+func matching(formats []formation.KeyFormat, text []byte, start int) (end int, f *formation.KeyFormat) {
+	for i := range formats {
+		f := &formats[i]
+		if end, ok := f.Match(text, start); ok && looksRandom(text, start, end, f) && !signsURL(text[:start]) {
+			return end, f
 		}
-	} else if end < len(text) && is(text[end], isToken) && text[end] != '-' {
-		return 0, false // a longer word
 	}
-	if p.bare && (start > 0 && strings.IndexByte("+/", text[start-1]) >= 0 || end < len(text) && strings.IndexByte("+/=", text[end]) >= 0) {
-		return 0, false // inside base64
+	return 0, nil
+}
+
+// signsURL reports whether what follows before says who signed a URL: an id that
+// goes with a signature, no secret.
+func signsURL(before []byte) bool {
+	for _, name := range [...]string{"X-Amz-Credential=", "AWSAccessKeyId=", "X-Goog-Credential=", "GoogleAccessId=", "OSSAccessKeyId="} {
+		if bytes.HasSuffix(before, []byte(name)) && len(before) > len(name) && strings.IndexByte("?&;", before[len(before)-len(name)-1]) >= 0 {
+			return true
+		}
 	}
-	if n := end - body; n < p.min || p.max > 0 && n > p.max {
-		return 0, false
-	}
-	return end, looksRandom(text[start:end], text[body:end], p)
+	return false
 }
 
 // webToken takes a JSON web token: header.payload.signature, the first two JSON.
@@ -164,8 +195,8 @@ func webToken(text []byte, start, end int) (int, bool) {
 	if !bytes.HasPrefix(text[payload:end], []byte("eyJ")) || end >= len(text) || text[end] != '.' {
 		return 0, false
 	}
-	// The token that every tutorial shows: subject 1234567890, John Doe.
-	if bytes.HasPrefix(text[payload:], []byte("eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lI")) {
+
+	if isPublicToken(text[:start], text[payload:end]) {
 		return 0, false
 	}
 	signature := end + 1
@@ -173,77 +204,126 @@ func webToken(text []byte, start, end int) (int, bool) {
 	return end, end-signature >= 20 && distinct(string(text[signature:end])) >= 10
 }
 
-// looksRandom tells a key from its look-alikes: words with hyphens (a style
-// sheet's sk-folding-cube), placeholders, documentation. What it lets pass has
-// long stretches of letters and digits mixed, as only a generator makes them.
-func looksRandom(key, body []byte, p *provider) bool {
-	if distinct(string(body)) < 8 || isSample(key) {
-		return false
-	}
-	if p.body == isHex {
+// isPublicToken knows web tokens that open nothing: the one that every tutorial
+// shows (subject 1234567890, John Doe), those of Supabase's demo and for the
+// anonymous, which every page carries, and the signature in the URL of a picture
+// at GitHub.
+func isPublicToken(before, payload []byte) bool {
+	if bytes.HasSuffix(before, []byte("?jwt=")) && bytes.Contains(before[max(0, len(before)-256):], []byte("githubusercontent.com/")) {
 		return true
 	}
-	var lower, upper, digits, stretch, longest int
-	for _, b := range body {
-		switch {
-		case is(b, isLower):
-			lower++
-		case is(b, isUpper):
-			upper++
-		case is(b, isDigit):
-			digits++
-		}
-		if stretch++; !is(b, isAlnum) {
-			stretch = 0
-		}
-		longest = max(longest, stretch)
-	}
-	if p.body == isToken && longest < 12 && !strings.HasPrefix(p.prefix, "x") {
-		return false
-	}
-	if p.prefix == "BSA" && (lower == 0 || upper == 0 || digits == 0) {
-		return false
-	}
-	if digits > 0 {
-		return lower+upper > 0 || strings.HasPrefix(p.prefix, "x")
-	}
-	return lower > 0 && upper*3 >= lower && upper <= lower*4
-}
 
-// isSample reports whether a key says of itself that it is none.
-func isSample(key []byte) bool {
-	lower := bytes.ToLower(key)
-	for _, word := range [...]string{"example", "placeholder", "xxxxx", "your-", "your_", "yourkey", "yourapi", "dummy", "redacted", "changeme", "replace_me", "replaceme"} {
-		if bytes.Contains(lower, []byte(word)) {
+	padded := strings.NewReplacer("-", "+", "_", "/").Replace(string(payload[:min(len(payload), 2048)]))
+	claims, _ := base64.RawStdEncoding.DecodeString(padded[:len(padded)/4*4])
+	for _, claim := range [...]string{`"sub":"1234567890"`, `"iss":"supabase-demo"`, `"role":"anon"`} {
+		if bytes.Contains(claims, []byte(claim)) {
 			return true
 		}
 	}
 	return false
 }
 
-// webhooks finds URLs that are secrets themselves: whoever has one may post.
-func webhooks(text []byte, hits []hit) []hit {
-	for _, host := range [...]string{"hooks.slack.com/services/", "discord.com/api/webhooks/"} {
-		for at := 0; ; {
-			next := bytes.Index(text[at:], []byte(host))
-			if next < 0 || len(hits) >= maxHits {
-				break
-			}
-			start := at + next
-			at = start + len(host)
-			end := at
-			for end < len(text) && (is(text[end], isToken) || text[end] == '/') {
-				end++
-			}
-			last := text[at+bytes.LastIndexByte(text[at:end], '/')+1 : end]
-			if bytes.HasSuffix(text[:start], []byte("https://")) {
-				start -= len("https://")
-			}
-			if len(last) >= 20 && len(last) < end-at && distinct(string(last)) >= 8 && !isSample(last) {
-				hits = append(hits, hit{rule: PlaintextKey, start: start, end: end, field: start, place: variable(text, start), random: true, message: "a webhook URL, which is a password in itself"})
-			}
-			at = end
+// looksRandom tells a key from its look-alikes: placeholders, documentation and,
+// where the format is weak, words with hyphens (a style sheet's sk-folding-cube).
+func looksRandom(text []byte, start, end int, f *formation.KeyFormat) bool {
+	body := text[start+len(f.Lead()) : end]
+	return distinct(string(body)) >= 6 && !formation.IsSample(string(text[start:end])) && (!f.Weak || isChance(body, f.Prefix))
+}
+
+// isChance reports whether what follows a weak prefix has long stretches of
+// letters and digits mixed, or changes between them, as only a generator makes it.
+func isChance(body []byte, prefix string) bool {
+	if distinct(string(body)) < 8 || hasWord(body) {
+		return false
+	}
+
+	var lower, upper, digits, stretch, longest, changes int
+	var last byte
+	for _, b := range body {
+		kind := classes[b] & (isLower | isUpper | isDigit)
+		switch kind {
+		case isLower:
+			lower++
+		case isUpper:
+			upper++
+		case isDigit:
+			digits++
+		}
+
+		if stretch++; kind == 0 {
+			stretch = 0
+		}
+		longest = max(longest, stretch)
+		if kind != last && kind != 0 && last != 0 {
+			changes++
+		}
+		last = kind
+	}
+
+	slack := strings.HasPrefix(prefix, "x") // xoxb- and the like: nobody's words
+	switch {
+	case changes*5 >= len(body)*2 && digits > 0 && lower+upper > 0:
+		return true
+	case longest < 12 && !slack:
+		return false
+	case prefix == "BSA":
+		return lower > 0 && upper > 0 && (digits > 0 || changes*3 >= len(body))
+	case digits > 0:
+		return lower+upper > 0
+	}
+	return lower > 0 && upper*3 >= lower && upper <= lower*4
+}
+
+// hasWord reports whether a part of a key is a word that people put into keys they
+// made up.
+func hasWord(body []byte) bool {
+	for _, part := range bytes.FieldsFunc(body, func(r rune) bool { return r == '-' || r == '_' }) {
+		switch strings.ToLower(string(part)) {
+		case "secret", "token", "test", "fake", "mock", "key", "bot", "password", "invalid", "real", "not", "your", "user", "demo", "error", "valid", "old", "new":
+			return true
 		}
 	}
-	return hits
+	return false
+}
+
+// azureSecrets finds what Microsoft marks in the middle: a client secret of Entra
+// ID (abc8Q~...), and a storage account's key behind its name.
+func azureSecrets(text []byte, hits []hit) []hit {
+	const before, least, most = 4, 31, 34
+	for at := 0; ; {
+		next := bytes.Index(text[at:], []byte("Q~"))
+		if next < 0 || len(hits) >= maxHits {
+			break
+		}
+		mark := at + next
+		at = mark + len("Q~")
+
+		start, end := mark-before, at
+		for end < min(len(text), at+most+1) && formation.Alphabet('q').Has(text[end]) {
+			end++
+		}
+		for end > at && text[end-1] == '.' {
+			end--
+		}
+		if n := end - at; n < least || n > most || start < 0 || !is(text[mark-1], isDigit) || !beginsWord(text, start, end) ||
+			bytes.ContainsFunc(text[start:mark], func(r rune) bool { return r > 'z' && r != '~' || !formation.Alphabet('q').Has(byte(r)) }) || distinct(string(text[at:end])) < 8 {
+			continue
+		}
+		hits = append(hits, tokenHit(text, start, end, "an Entra ID client secret"))
+	}
+
+	const name, length = "AccountKey=", 86
+	for at := 0; ; {
+		next := bytes.Index(text[at:], []byte(name))
+		if next < 0 || len(hits) >= maxHits {
+			return hits
+		}
+		start := at + next + len(name)
+		at = start
+		end := span(text, start, isBase64)
+		if end-start != length || !bytes.HasPrefix(text[end:], []byte("==")) || distinct(string(text[start:end])) < 12 || formation.IsSample(string(text[start:end])) {
+			continue
+		}
+		hits = append(hits, tokenHit(text, start, end+2, "an Azure storage account's key"))
+	}
 }

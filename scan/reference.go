@@ -10,7 +10,7 @@ import (
 // formation's files only: elsewhere such URLs are mostly examples.
 func urls(text []byte) (hits []hit) {
 	for at := 0; ; {
-		start, end, _, _, ok := leakyURL(text, at)
+		start, end, ok := leakyURL(text, at)
 		if !ok || len(hits) >= maxHits {
 			return hits
 		}
@@ -25,25 +25,18 @@ func urls(text []byte) (hits []hit) {
 const maxReferenceWork = 1 << 28
 
 // malformed finds what was meant as a reference and would reach a provider as it
-// stands. base is the file's name; all files of this kind are searched alike.
-func malformed(base string, text []byte) []hit {
-	hits := nearReferences(text)
-	if len(text) > maxYAML || bytes.Count(text, []byte("${{"))*len(text) > maxReferenceWork || deepYAML(text) || plainReferences(text) {
-		return hits
+// stands. file is the path below the formation's folder: where a reference stands
+// decides what it may look like.
+func malformed(file string, text []byte) (hits []hit) {
+	if len(text) > maxYAML || bytes.Count(text, []byte("${{"))*len(text) > maxReferenceWork || plainReferences(text) ||
+		formation.IsYAMLName(file) && deepYAML(text) {
+		return nil
 	}
 	lines := newYAMLLines(text)
-	add := func(line, column int, message string) {
-		start := lines.offset(line, column)
-		hits = append(hits, hit{rule: MalformedReference, start: start, end: start + 1, field: start, place: variable(text, start), message: message})
-	}
-	found := formation.ReferencesIn(base, text)
-	for _, m := range found.Malformed {
-		add(m.Line, m.Column, "no reference: "+m.Reason)
-	}
-	for _, r := range found.References {
-		if !r.Live && !r.Optional && !r.User {
-			add(r.Line, r.Column, "no reference: the runtime wants ${{ secrets.NAME }}, the name in capitals")
-		}
+	found := formation.ReferencesIn(file, text)
+	for _, m := range found.Unreplaced() {
+		start := lines.offset(m.Line, m.Column)
+		hits = append(hits, hit{rule: MalformedReference, start: start, end: min(start+1, len(text)), field: start, place: variable(text, start), message: "no reference: " + m.Reason})
 	}
 	return hits
 }
@@ -55,6 +48,7 @@ func plainReferences(text []byte) bool {
 	if bytes.Contains(text, []byte(`\x`)) || bytes.Contains(text, []byte(`\u`)) || bytes.Contains(text, []byte(`\U`)) {
 		return false
 	}
+
 	for {
 		_, rest, ok := bytes.Cut(text, []byte("${{"))
 		if !ok {
@@ -69,6 +63,7 @@ func plainReferences(text []byte) bool {
 		for name < len(rest) && (is(rest[name], isUpper|isDigit) || rest[name] == '_') {
 			name++
 		}
+
 		rest, ok = bytes.CutPrefix(bytes.TrimLeft(rest[name:], " "), []byte("}}"))
 		if !ok || name == 0 {
 			return false
@@ -93,6 +88,7 @@ func nearReferences(text []byte) (hits []hit) {
 		for start > 0 && text[start-1] == ' ' {
 			start--
 		}
+
 		at += len("secrets.")
 		before := text[max(0, start-3):start]
 		switch {
@@ -103,6 +99,7 @@ func nearReferences(text []byte) (hits []hit) {
 		default:
 			continue
 		}
+
 		line := text[bytes.LastIndexByte(text[:start], '\n')+1 : start]
 		if !opensComment(string(line)) && !bytes.HasSuffix(line, []byte("$")) {
 			hits = append(hits, hit{rule: MalformedReference, start: start, end: at, field: start, place: variable(text, start),

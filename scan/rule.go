@@ -26,6 +26,13 @@ const (
 	SharedValue    Rule = "shared-value"
 	UnsettledMerge Rule = "unsettled-merge"
 	ValueDue       Rule = "value-due"
+
+	UnvouchedKey    Rule = "unvouched-key"
+	UnvouchedPeople Rule = "unvouched-people"
+	PeopleChanged   Rule = "people-changed"
+	OlderVault      Rule = "older-vault"
+	KeyOutOfStep    Rule = "key-out-of-step"
+	GitFiles        Rule = "git-files"
 )
 
 // Severity is "error" or "warning".
@@ -41,17 +48,22 @@ const (
 // mistake never lets a leak pass.
 func (r Rule) Severity() Severity {
 	switch r {
-	case KeyPermissions, UnusedSecret, SharedValue, ValueDue, MalformedReference:
+	case KeyPermissions, UnusedSecret, SharedValue, ValueDue, PeopleChanged, OlderVault, MalformedReference:
 		return Warning
 	}
 	return Error
 }
+
+// MayBeSilenced reports whether settings and a baseline count for the rule. Whom
+// and what nobody vouched for is let through by the key alone: a file that says
+// otherwise came the same way.
+func (r Rule) MayBeSilenced() bool { return r != UnvouchedKey && r != UnvouchedPeople }
 
 // Rules lists every rule in the order in which the documentation names them.
 func Rules() []Rule {
 	return []Rule{
 		KeyFile, KeyMaterial, KnownSecret, PlaintextKey, VaultNotEncrypted, TemplateValue,
 		TemplateStale, MissingSecret, SharedKey, KeyNotIgnored, KeyPermissions, UnusedSecret,
-		SharedValue, UnsettledMerge, ValueDue, MalformedReference,
+		SharedValue, UnsettledMerge, ValueDue, UnvouchedKey, UnvouchedPeople, PeopleChanged, KeyOutOfStep, OlderVault, GitFiles, MalformedReference,
 	}
 }

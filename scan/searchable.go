@@ -81,11 +81,13 @@ func compose(v string) composition {
 		case strings.IndexByte(" -_.:/", b) < 0:
 			other = 1
 		}
+
 		number = number && (is(b, isDigit) || strings.IndexByte(" -.:+", b) >= 0)
 		if i > 0 && (is(b, isLetter) && is(v[i-1], isDigit) || is(b, isDigit) && is(v[i-1], isLetter)) {
 			c.alternations++
 		}
 	}
+
 	c.kinds = lower + upper + digit + other
 	c.onlyLetters = letters == len(v)
 	c.onlyNumber = number
@@ -118,6 +120,7 @@ func isPlainURL(v, rest string) bool {
 			return false
 		}
 	}
+
 	for _, part := range strings.Split(path, "/") {
 		if Searchable([]byte(part)) {
 			return false
@@ -142,6 +145,7 @@ func isHost(v string) bool {
 			}
 		}
 	}
+
 	last := labels[len(labels)-1]
 	return len(last) >= 2 && len(last) <= 10 && is(last[0], isLower)
 }

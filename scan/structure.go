@@ -15,15 +15,15 @@ func structure(text []byte) []hit {
 	}
 	leaves, err := parseYAML(text)
 	if err != nil {
-		leaves = readLines(text)
+		leaves = readBroken(text)
 	}
 	return judge(text, leaves)
 }
 
 // mayHoldCredential saves most files the parser.
 func mayHoldCredential(text []byte) bool {
-	for _, word := range [...]string{"key", "Key", "KEY", "oken", "OKEN", "ecret", "ECRET", "assw", "ASSW", "PWD", "DSN",
-		"auth", "env", "eader", "connection_string", "redential", "CREDENTIAL", `\x`, `\u`, `\U`} {
+	for _, word := range [...]string{"key", "Key", "KEY", "oken", "OKEN", "ecret", "ECRET", "pass", "PASS", "PWD", "DSN", "PAT", "CRED",
+		"auth", "AUTH", "env", "eader", "connection_string", "redential", "args", "command", "url", "URL", "endpoint", "CONNECTION_STRING", `\x`, `\u`, `\U`} {
 		if bytes.Contains(text, []byte(word)) {
 			return true
 		}
@@ -40,21 +40,45 @@ func judge(text []byte, leaves []leaf) (hits []hit) {
 		switch l.at.name {
 		case "type":
 			types[l.parent] = l.value
-		case "name":
+		case "name", "key":
 			names[l.parent] = l.value
 		}
 	}
+
 	seen := map[int]bool{} // an anchored value is one leak, however often it is used
+	var command commandLine
 	for _, l := range leaves {
-		if seen[l.start] || l.value == "" {
+		if seen[l.start] || l.value == "" || l.at == nil {
 			continue
 		}
-		if h, ok := l.judge(text, roleOf(l.at, types[l.parent], names[l.parent])); ok {
-			seen[l.start] = true
-			hits = append(hits, h)
+
+		found := l.inner(text)
+		r := roleOf(l.at, types[l.parent], names[l.parent])
+		switch {
+		case len(found) > 0 && r != credential:
+		case r == argument:
+			if at, ok := command.secretIn(&l); ok {
+				found = []hit{l.wordOf(text, at)}
+			}
+		default:
+			found = nil
+			if h, ok := l.judge(text, r); ok {
+				found = []hit{h}
+			}
 		}
+
+		seen[l.start] = len(found) > 0
+		hits = append(hits, found...)
 	}
+
 	return hits
+}
+
+// hit is the finding about what stands at byte at of a leaf's value.
+func (l *leaf) hit(text []byte, at int) hit {
+	start := l.place(text, at)
+	return hit{rule: PlaintextKey, start: start, end: max(l.end, start+1), field: l.field, place: l.at.path(),
+		message: literalIn + fieldName(l.at) + ", where a reference belongs"}
 }
 
 // judge says whether a leaf in a field of the given role leaks.
@@ -63,6 +87,12 @@ func (l *leaf) judge(text []byte, r role) (hit, bool) {
 	switch {
 	case r == noCredential, l.plain && !l.number, inSchema(l.at):
 		return hit{}, false
+	case r == endpoint:
+		at, ok := pathSecret(value)
+		if !ok {
+			return hit{}, false
+		}
+		return l.hit(text, at), true
 	case r == assignment:
 		name, v, ok := strings.Cut(value, "=")
 		if !ok || !isSecretVariable(foldName(name)) {
@@ -70,13 +100,22 @@ func (l *leaf) judge(text []byte, r role) (hit, bool) {
 		}
 		value, skip = v, len(name)+1
 		r = environment
+	case r == headerLine:
+		name, v, ok := strings.Cut(value, ":")
+		if !ok || !isSecretHeader(foldName(name)) {
+			return hit{}, false
+		}
+		trimmed := strings.TrimLeft(v, " ")
+		value, skip = trimmed, len(value)-len(trimmed)
 	}
+
 	switch {
 	case r == environment && (l.number || isSetting(value)), r == localOrKey && value == "local":
 		return hit{}, false
 	case r == connection && !hasPassword(value):
 		return hit{}, false
 	}
+
 	at, ok := 0, true
 	if r != connection {
 		at, ok = literal(value)
@@ -84,9 +123,8 @@ func (l *leaf) judge(text []byte, r role) (hit, bool) {
 	if !ok {
 		return hit{}, false
 	}
-	start := l.place(text, skip+at)
-	return hit{rule: PlaintextKey, start: start, end: max(l.end, start+1), field: l.field, place: l.at.path(),
-		message: "a literal in " + fieldName(l.at) + ", where a reference belongs"}, true
+
+	return l.hit(text, skip+at), true
 }
 
 // place is the offset in text of byte at of the leaf's value.
@@ -137,14 +175,16 @@ func isFilePath(value string) bool {
 func hasPassword(value string) bool {
 	text := []byte(value)
 	if bytes.Contains(text, []byte("://")) {
-		_, _, _, _, ok := leakyURL(text, 0)
+		_, _, ok := leakyURL(text, 0)
 		return ok
 	}
+
 	if user, rest, ok := strings.Cut(value, ":"); ok && !strings.ContainsAny(user, " ;=/@") {
 		if password, _, ok := cutLast(rest, "@"); ok && !isURLPlaceholder(password) {
 			return true
 		}
 	}
+
 	for _, field := range strings.FieldsFunc(value, func(r rune) bool { return r == ';' || r == ' ' || r == '\n' }) {
 		name, v, _ := strings.Cut(field, "=")
 		switch strings.ToLower(strings.TrimSpace(name)) {
@@ -154,6 +194,7 @@ func hasPassword(value string) bool {
 			}
 		}
 	}
+
 	return false
 }
 
@@ -228,6 +269,7 @@ func significant(value string, from, to int) (at int, ok bool) {
 			from++
 			continue
 		}
+
 		end := from
 		for end < to && strings.IndexByte(separators, value[end]) < 0 {
 			end++
@@ -276,15 +318,9 @@ func fallback(value string, start, end int) (at int, ok bool) {
 	return at + open + 1, len(word) >= 6 && !isPlaceholder(word)
 }
 
-// publicPrefix is the length of the provider's prefix that a key begins with.
-func publicPrefix(key string) int {
-	for i := range formats {
-		if strings.HasPrefix(key, formats[i].prefix) {
-			return len(formats[i].prefix)
-		}
-	}
-	return 0
-}
+// publicPrefix is the length of the provider's prefix that a key begins with, or
+// is.
+func publicPrefix(key string) int { return len(formation.PublicPrefix(key + " ")) }
 
 // isPlaceholder extends formation's rule to what only shows behind a provider's
 // prefix (sk-your-key-here) and to names of types.
@@ -296,6 +332,15 @@ func isPlaceholder(value string) bool {
 	case "string", "str", "true", "false":
 		return true
 	}
+	if isCiphertext(value) {
+		return true
+	}
 	n := publicPrefix(value)
-	return n > 0 && (formation.IsPlaceholder(value[n:]) || isSample([]byte(value)))
+	return n > 0 && (formation.IsPlaceholder(value[n:]) || formation.SaysSample(value))
+}
+
+// isCiphertext reports whether a value is sealed by another tool: sops, dotenvx,
+// ansible-vault.
+func isCiphertext(value string) bool {
+	return strings.HasPrefix(value, "ENC[") && strings.HasSuffix(value, "]") || strings.HasPrefix(value, "encrypted:") || strings.HasPrefix(value, "$ANSIBLE_VAULT;")
 }

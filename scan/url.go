@@ -21,13 +21,12 @@ func isURLPlaceholder(password string) bool {
 }
 
 // leakyURL finds the next URL in text at or after from that carries a secret:
-// a password before the @, or a key in its query. It returns the URL's bounds
-// and those of the secret in it.
-func leakyURL(text []byte, from int) (start, end, secret, secretEnd int, ok bool) {
+// a password before the @, or a key in its query. It returns the URL's bounds.
+func leakyURL(text []byte, from int) (start, end int, ok bool) {
 	for {
 		next := bytes.Index(text[from:], []byte("://"))
 		if next < 0 {
-			return 0, 0, 0, 0, false
+			return 0, 0, false
 		}
 		slashes := from + next
 		from = slashes + 3
@@ -39,11 +38,8 @@ func leakyURL(text []byte, from int) (start, end, secret, secretEnd int, ok bool
 			continue
 		}
 		end = urlEnd(text, from)
-		if secret, secretEnd, ok = urlPassword(text, from, end); ok {
-			return start, end, secret, secretEnd, true
-		}
-		if secret, secretEnd, ok = urlQuery(text, from, end); ok {
-			return start, end, secret, secretEnd, true
+		if behind := text[from:end]; urlPassword(behind) != nil || hasSecretParameter(behind) {
+			return start, end, true
 		}
 		from = end
 	}
@@ -67,23 +63,42 @@ func urlEnd(text []byte, from int) int {
 	return len(text)
 }
 
-func urlPassword(text []byte, from, end int) (start, stop int, ok bool) {
-	authority := text[from:end]
+// urlPassword returns the password before the @ of a URL, nil where there is none
+// or one that says nothing. authority is all that stands behind the //.
+func urlPassword(authority []byte) []byte {
 	if slash := bytes.IndexAny(authority, "/?#"); slash >= 0 && !slashInPassword(authority, slash) {
 		authority = authority[:slash]
 	}
 	at := bytes.LastIndexByte(authority, '@')
 	if at < 0 {
-		return 0, 0, false
+		return nil
 	}
-	colon := bytes.IndexByte(authority[:at], ':')
-	if colon < 0 || colon+1 == at {
-		return 0, 0, false
+	_, password, _ := bytes.Cut(authority[:at], []byte(":"))
+	if len(password) == 0 || isURLPlaceholder(string(password)) {
+		return nil
 	}
-	if isURLPlaceholder(string(authority[colon+1 : at])) {
-		return 0, 0, false
+	return password
+}
+
+// urlPasswords returns the passwords in the URLs of a stored value, as they stand
+// there and without their escapes: they stand by themselves where the service that
+// takes them is set up.
+func urlPasswords(value []byte) (found [][]byte) {
+	for at := 0; ; {
+		next := bytes.Index(value[at:], []byte("://"))
+		if next < 0 {
+			return found
+		}
+		at += next + len("://")
+		password := urlPassword(value[at:urlEnd(value, at)])
+		if password == nil {
+			continue
+		}
+		found = append(found, password)
+		if plain := unescaped(password, '%', unescapeURL); len(plain) < len(password) {
+			found = append(found, plain)
+		}
 	}
-	return from + colon + 1, from + at, true
 }
 
 // slashInPassword reports whether the / at slash belongs to a password in which
@@ -97,22 +112,24 @@ func slashInPassword(authority []byte, slash int) bool {
 	return span(password, 0, isDigit) < len(password) && bytes.IndexByte(authority[slash:], '@') >= 0
 }
 
-// urlQuery looks for a parameter that is named like a credential.
-func urlQuery(text []byte, from, end int) (start, stop int, ok bool) {
-	mark := bytes.IndexByte(text[from:end], '?')
-	if mark < 0 {
-		return 0, 0, false
-	}
-	for at := from + mark + 1; at < end; {
-		stop = at + paramLength(text[at:end])
-		if name, value, ok := bytes.Cut(text[at:stop], []byte("=")); ok && len(value) >= minPattern {
-			if isCredentialName(foldName(string(name))) && !isURLPlaceholder(string(value)) {
-				return stop - len(value), stop, true
-			}
+// hasSecretParameter reports whether a URL has a parameter that is named like a
+// credential.
+func hasSecretParameter(url []byte) bool {
+	_, query, _ := bytes.Cut(url, []byte("?"))
+	for len(query) > 0 {
+		n := paramLength(query)
+		name, value, ok := bytes.Cut(query[:n], []byte("="))
+		if ok && len(value) >= minPattern && isSecretParameter(foldName(string(name))) && !isURLPlaceholder(string(value)) && !formation.IsSample(string(value)) {
+			return true
 		}
-		at = stop + 1
+		query = query[min(n+1, len(query)):]
 	}
-	return 0, 0, false
+	return false
+}
+
+// isSecretParameter judges the parameter of a URL by its name (folded).
+func isSecretParameter(name string) bool {
+	return isCredentialName(name) || name == "key" || name == "sig" || strings.HasSuffix(name, "_api_key") || strings.HasSuffix(name, "apikey")
 }
 
 func paramLength(text []byte) int {

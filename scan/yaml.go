@@ -31,8 +31,6 @@ type crumb struct {
 	up   *crumb
 }
 
-func (c *crumb) isItem() bool { return c != nil && c.item }
-
 // path is the way from the root, joined by dots.
 func (c *crumb) path() string {
 	var names []string
@@ -44,11 +42,11 @@ func (c *crumb) path() string {
 }
 
 const (
-	// maxYAML is the size in bytes above which a file is read line by line: the
-	// parser keeps some hundred bytes for each scalar.
+	// maxYAML is the size in bytes above which a file is read in parts: the parser
+	// keeps some hundred bytes for each scalar.
 	maxYAML = 1 << 20
-	// maxDepth is how deep YAML may nest before it is read line by line instead:
-	// the parser and the walk recurse.
+	// maxDepth is how deep YAML may nest before it is read in parts instead: the
+	// parser and the walk recurse.
 	maxDepth = 500
 	// maxLeaves bounds the walk, so that aliases of aliases of aliases end.
 	// It counts a long value as several.
@@ -65,33 +63,12 @@ var (
 // parseYAML returns every scalar of every document in text. Aliases are followed
 // and merged mappings taken in; the value then stands where its anchor is. It
 // fails where text is no YAML or too much of it.
-func parseYAML(text []byte) (leaves []leaf, err error) {
-	if len(text) > maxYAML {
-		return nil, errTooLarge
+func parseYAML(text []byte) ([]leaf, error) {
+	w := yamlWalk{text: text}
+	if err := w.parse(text, 0, scope{}); err != nil {
+		return nil, err
 	}
-	if deepYAML(text) {
-		return nil, errTooDeep
-	}
-	defer func() {
-		// yaml.v3 reports some malformed input by panicking across its API.
-		if p := recover(); p != nil {
-			leaves, err = nil, fmt.Errorf("malformed YAML: %v", p)
-		}
-	}()
-	w := yamlWalk{text: text, lines: newYAMLLines(text)}
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	for {
-		var document yaml.Node
-		switch err := decoder.Decode(&document); {
-		case errors.Is(err, io.EOF):
-			return w.leaves, nil
-		case err != nil:
-			return nil, err
-		}
-		if err := w.node(&document, nil, 0, 0); err != nil {
-			return nil, err
-		}
-	}
+	return w.leaves, nil
 }
 
 // deepYAML guesses from the bytes alone whether text nests too deeply. It may say
@@ -114,25 +91,77 @@ func deepYAML(text []byte) bool {
 				return true
 			}
 		}
+
 		if indent > 2*maxDepth {
 			return true
 		}
 	}
+
 	return false
+}
+
+// scope is where a part of a YAML file hangs.
+type scope struct {
+	at     *crumb
+	field  int // the offset of the key it is the value of
+	parent int // the mapping that key is in
+	self   int // the mapping that its own keys are in; 0: one that is not known yet
 }
 
 type yamlWalk struct {
 	text     []byte
-	lines    yamlLines
+	base     int       // the offset of what is parsed
+	lines    yamlLines // of what is parsed
 	leaves   []leaf
 	mappings int
 	visited  int
 	depth    int
 }
 
-// node walks a node. field is the offset of the key it is the value of, parent
-// the mapping that key is in.
-func (w *yamlWalk) node(n *yaml.Node, at *crumb, field, parent int) error {
+// parse adds every scalar of input, which stands at offset base of the text, or
+// none where it fails.
+func (w *yamlWalk) parse(input []byte, base int, s scope) (err error) {
+	if len(input) > maxYAML {
+		return errTooLarge
+	}
+	if deepYAML(input) {
+		return errTooDeep
+	}
+
+	before := len(w.leaves)
+	defer func() {
+		// yaml.v3 reports some malformed input by panicking across its API.
+		if p := recover(); p != nil {
+			err = fmt.Errorf("malformed YAML: %v", p)
+		}
+		if err != nil {
+			w.leaves = w.leaves[:before]
+		}
+	}()
+
+	w.base, w.lines = base, newYAMLLines(input)
+	decoder := yaml.NewDecoder(bytes.NewReader(input))
+	for {
+		var document yaml.Node
+		switch err := decoder.Decode(&document); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+
+		if err := w.node(&document, s); err != nil {
+			return err
+		}
+	}
+}
+
+// offset is where a node begins in the text.
+func (w *yamlWalk) offset(n *yaml.Node) int {
+	return min(w.base+w.lines.offset(n.Line, n.Column), len(w.text))
+}
+
+func (w *yamlWalk) node(n *yaml.Node, s scope) error {
 	w.visited += 1 + len(n.Value)/longScalar
 	w.depth++
 	defer func() { w.depth-- }()
@@ -142,35 +171,41 @@ func (w *yamlWalk) node(n *yaml.Node, at *crumb, field, parent int) error {
 	case w.depth > 2*maxDepth:
 		return errTooDeep
 	}
+
 	switch n.Kind {
 	case yaml.AliasNode:
-		return w.node(n.Alias, at, w.lines.offset(n.Alias.Line, n.Alias.Column), parent)
+		return w.node(n.Alias, scope{at: s.at, field: w.offset(n.Alias), parent: s.parent})
 	case yaml.ScalarNode:
-		w.scalar(n, at, field, parent)
+		w.scalar(n, s)
 	case yaml.DocumentNode:
 		for _, child := range n.Content {
-			if err := w.node(child, nil, 0, 0); err != nil {
+			if err := w.node(child, s); err != nil {
 				return err
 			}
 		}
 	case yaml.SequenceNode:
 		for _, child := range n.Content {
-			item := &crumb{itemName(child), true, at}
-			if err := w.node(child, item, w.lines.offset(child.Line, child.Column), parent); err != nil {
+			item := &crumb{itemName(child), true, s.at}
+			if err := w.node(child, scope{at: item, field: w.offset(child), parent: s.parent}); err != nil {
 				return err
 			}
 		}
 	case yaml.MappingNode:
-		w.mappings++
-		return w.mapping(n, at, w.mappings)
+		if s.self == 0 {
+			w.mappings++
+			s.self = w.mappings
+		}
+
+		return w.mapping(n, s.at, s.self)
 	}
+
 	return nil
 }
 
 func (w *yamlWalk) mapping(n *yaml.Node, at *crumb, self int) error {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		field := w.lines.offset(key.Line, key.Column)
+		field := w.offset(key)
 		if key.Kind == yaml.AliasNode {
 			key = key.Alias
 		}
@@ -178,7 +213,7 @@ func (w *yamlWalk) mapping(n *yaml.Node, at *crumb, self int) error {
 		if key.Tag == "!!merge" || key.Value == "<<" {
 			err = w.merged(value, at, self)
 		} else {
-			err = w.node(value, &crumb{key.Value, false, at}, field, self)
+			err = w.node(value, scope{at: &crumb{key.Value, false, at}, field: field, parent: self})
 		}
 		if err != nil {
 			return err
@@ -209,6 +244,7 @@ func (w *yamlWalk) merged(n *yaml.Node, at *crumb, self int) error {
 			}
 		}
 	}
+
 	return nil
 }
 
@@ -225,9 +261,9 @@ func itemName(n *yaml.Node) string {
 	return "[]"
 }
 
-func (w *yamlWalk) scalar(n *yaml.Node, at *crumb, field, parent int) {
+func (w *yamlWalk) scalar(n *yaml.Node, s scope) {
 	start := w.start(n)
-	l := leaf{at: at, value: n.Value, start: start, end: w.end(n, start), field: min(field, start), parent: parent}
+	l := leaf{at: s.at, value: n.Value, start: start, end: w.end(n, start), field: min(s.field, start), parent: s.parent}
 	switch n.ShortTag() {
 	case "!!int", "!!float":
 		l.plain, l.number = true, true
@@ -240,13 +276,14 @@ func (w *yamlWalk) scalar(n *yaml.Node, at *crumb, field, parent int) {
 // start is where a scalar's own text begins: behind its anchor, its tag, its
 // opening quote, or on the line after a | or >.
 func (w *yamlWalk) start(n *yaml.Node) int {
-	at := w.lines.offset(n.Line, n.Column)
+	at := w.offset(n)
 	for at < len(w.text) && (w.text[at] == '&' && n.Anchor != "" || w.text[at] == '!') {
 		for at < len(w.text) && !isBlank(w.text[at]) {
 			at++
 		}
 		at = skipYAMLBlank(w.text, at)
 	}
+
 	switch {
 	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0:
 		if at < len(w.text) && (w.text[at] == '"' || w.text[at] == '\'') {
@@ -298,8 +335,10 @@ func (w *yamlWalk) end(n *yaml.Node, start int) int {
 			// Folded: the line of the value is several of the file.
 			return max(min(len(w.text), at+lineLength(w.text[at:])), foldedEnd(w.text, at, line))
 		}
+
 		at += next + len(line)
 	}
+
 	return at
 }
 

@@ -60,8 +60,6 @@ type decoder struct {
 	keys    [len(pasteEnd) + 1]key
 }
 
-func (d *decoder) inPaste() bool { return d.state == paste }
-
 // next decodes one byte. The keys are valid until the next call. A line end is the last of them.
 func (d *decoder) next(b byte) []key {
 	keys := d.keys[:0]
@@ -69,6 +67,7 @@ func (d *decoder) next(b byte) []key {
 		d.afterCR = false
 		return keys
 	}
+
 	d.afterCR = b == '\r'
 
 	switch d.state {
@@ -94,6 +93,7 @@ func (d *decoder) next(b byte) []key {
 			d.state = stringEscape
 			return keys
 		}
+
 		d.state = ground
 	case stringEscape:
 		if b != '\\' {
@@ -102,6 +102,7 @@ func (d *decoder) next(b byte) []key {
 		d.state = ground
 		return keys
 	}
+
 	return d.typed(keys, b)
 }
 
@@ -125,6 +126,7 @@ func (d *decoder) typed(keys []key, b byte) []key {
 		d.state = escape
 		return keys
 	}
+
 	if isControl(b) {
 		return keys
 	}
@@ -161,6 +163,7 @@ func (d *decoder) controlSequence(keys []key, b byte) []key {
 		d.state, d.matched = paste, 0
 		return keys
 	}
+
 	d.state = ground
 	if b >= 0x40 && b < del {
 		return keys
@@ -175,8 +178,10 @@ func (d *decoder) pasted(keys []key, b byte) []key {
 			d.state = ground
 			return append(keys, key{kind: keyPasteEnd})
 		}
+
 		return keys
 	}
+
 	for _, held := range []byte(pasteEnd[:d.matched]) {
 		keys = append(keys, key{keyPasted, held})
 	}
@@ -190,11 +195,6 @@ func (d *decoder) pasted(keys []key, b byte) []key {
 		keys = append(keys, key{keyPasted, b})
 	}
 	return keys
-}
-
-// closesPaste tells whether b would add nothing to a paste but bring its end nearer.
-func (d *decoder) closesPaste(b byte) bool {
-	return d.inPaste() && (b == pasteEnd[d.matched] || b == '\n' && d.afterCR)
 }
 
 // isControl reports a C0 control character that is not text.

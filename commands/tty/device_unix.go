@@ -38,6 +38,7 @@ func openDevice() (*device, error) {
 		_ = unix.Close(fd)
 		return nil, err
 	}
+
 	d := &device{fd: fd, wakeR: r, wakeW: w}
 	if max(fd, int(r.Fd())) >= unix.FD_SETSIZE {
 		_ = d.close()
@@ -93,15 +94,6 @@ func (d *device) vt() bool {
 	return name != "" && name != "dumb"
 }
 
-// cols is the width of the screen, or 0.
-func (d *device) cols() int {
-	width, _, err := term.GetSize(d.fd)
-	if err != nil {
-		return 0
-	}
-	return width
-}
-
 func (d *device) read(p []byte) (int, error) {
 	for {
 		n, err := unix.Read(d.fd, p)
@@ -111,7 +103,7 @@ func (d *device) read(p []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		case n == 0:
-			return 0, io.ErrUnexpectedEOF
+			return 0, io.EOF // in raw mode it hung up, in line mode that is Ctrl-D
 		}
 		return n, nil
 	}

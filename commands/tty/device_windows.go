@@ -100,14 +100,6 @@ func (d *device) restore() {
 // vt is known in raw mode only.
 func (d *device) vt() bool { return d.vtOut }
 
-func (d *device) cols() int {
-	width, _, err := term.GetSize(int(d.out))
-	if err != nil {
-		return 0
-	}
-	return width
-}
-
 func (d *device) read(p []byte) (int, error) {
 	if len(d.pending) == 0 && d.reading != nil {
 		select {
@@ -120,6 +112,7 @@ func (d *device) read(p []byte) (int, error) {
 		default:
 		}
 	}
+
 	if len(d.pending) == 0 {
 		return 0, errWouldBlock
 	}
@@ -150,6 +143,7 @@ func (d *device) write(p []byte) (int, error) {
 	units := utf16.Encode([]rune(string(p)))
 	for len(units) > 0 {
 		var n uint32
+
 		// Older consoles refuse more than 64 KiB at once.
 		chunk := units[:min(len(units), 8192)]
 		if err := windows.WriteConsole(d.out, &chunk[0], uint32(len(chunk)), &n, nil); err != nil {
@@ -176,6 +170,7 @@ func (d *device) ready(dir direction) <-chan struct{} {
 		close(now)
 		return now
 	}
+
 	if d.reading == nil {
 		done := make(chan struct{})
 		d.reading = done

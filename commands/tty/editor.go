@@ -15,32 +15,26 @@ const (
 	suspended
 )
 
-// editor is one line being typed. It does no input or output and keeps no clock: the same keys make
-// the same line and the same drawing, however they were split into reads.
+// editor is one hidden line being typed. It does no input or output and keeps no clock: the same keys
+// make the same line.
 type editor struct {
 	max     int
 	line    []byte
 	tooLong bool
 	// A newline at the very end of a paste is not content, so each waits for what follows it.
 	newline bool
-	screen  *screen // nil: hidden
-	drawn   int     // bytes of line that the screen shows
 }
 
-func newEditor(max int, scr *screen) *editor {
-	return &editor{max: max, screen: scr}
-}
+func newEditor(max int) *editor { return &editor{max: max} }
 
-// feed takes bytes up to the one that settles the line, and returns how many it took.
-func (e *editor) feed(d *decoder, p []byte) (int, outcome) {
-	for i, b := range p {
-		for _, k := range d.next(b) {
-			if o := e.press(k); o != editing {
-				return i + 1, o
-			}
+// feed takes one byte.
+func (e *editor) feed(d *decoder, b byte) outcome {
+	for _, k := range d.next(b) {
+		if o := e.press(k); o != editing {
+			return o
 		}
 	}
-	return len(p), editing
+	return editing
 }
 
 func (e *editor) press(k key) outcome {
@@ -48,23 +42,15 @@ func (e *editor) press(k key) outcome {
 	case keyText:
 		e.insert(k.b)
 	case keyPasted:
-		switch {
-		case e.screen == nil:
-			e.keepNewline()
-			e.insert(k.b)
-		case !isControl(k.b):
-			e.insert(k.b)
-		}
+		e.keepNewline()
+		e.insert(k.b)
 	case keyPastedNewline:
-		if e.screen != nil {
-			return e.finish()
-		}
 		e.keepNewline()
 		e.newline = true
 	case keyPasteEnd:
 		e.newline = false
 	case keyEnter:
-		return e.finish()
+		return entered
 	case keyErase:
 		e.truncate(lastRune(e.line))
 	case keyEraseWord:
@@ -81,6 +67,7 @@ func (e *editor) press(k key) outcome {
 	case keySuspend:
 		return suspended
 	}
+
 	return editing
 }
 
@@ -99,45 +86,14 @@ func (e *editor) insert(b byte) {
 		return // what is cut cannot be edited back into what was meant; Ctrl-U starts again
 	}
 	e.line = append(e.line, b)
-	e.draw(false)
-}
-
-// finish draws what can only be half a character.
-func (e *editor) finish() outcome {
-	e.draw(true)
-	return entered
-}
-
-// draw shows whole characters, and the bytes of a broken one when all is true.
-func (e *editor) draw(all bool) {
-	if e.screen == nil {
-		return
-	}
-	for rest := e.line[e.drawn:]; len(rest) > 0 && (all || utf8.FullRune(rest)); rest = e.line[e.drawn:] {
-		r, n := utf8.DecodeRune(rest)
-		e.screen.put(r)
-		e.drawn += n
-	}
 }
 
 func (e *editor) truncate(n int) {
-	if e.tooLong || n == len(e.line) {
+	if e.tooLong {
 		return
 	}
-	e.draw(true)
-	gone := e.line[n:]
+	clear(e.line[n:])
 	e.line = e.line[:n]
-	if e.screen != nil {
-		e.drawn = n
-		e.screen.erase(e.line, gone)
-	}
-	clear(gone)
-}
-
-// redraw shows prompt and line anew, after the terminal was someone else's for a while.
-func (e *editor) redraw() {
-	e.drawn = 0
-	e.draw(true)
 }
 
 func lastRune(line []byte) int {

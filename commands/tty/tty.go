@@ -17,11 +17,10 @@ var (
 	ErrInterrupted = errors.New("interrupted")
 	// ErrEOF: Ctrl-D on an empty line.
 	ErrEOF = errors.New("end of input")
+	// ErrSeveralLines: more than the answer came at once, from a paste that the terminal does not
+	// mark as one. What came was read and dropped, so nothing of it reaches the shell and its history.
+	ErrSeveralLines = errors.New("several lines came at once")
 )
-
-// ErrSeveralLines: more than the answer came at once, from a paste that the terminal does not mark
-// as one. What came was read and dropped, so nothing of it reaches the shell and its history.
-var ErrSeveralLines = errors.New("several lines came at once")
 
 // TooLongError says that an answer was longer than Limit bytes. The whole line was read and dropped,
 // so nothing of it reaches the next prompt or the shell. Ask returns a pointer to it.
@@ -31,16 +30,14 @@ func (e *TooLongError) Error() string {
 	return fmt.Sprintf("input is longer than %d bytes", e.Limit)
 }
 
-const defaultMaxBytes = 1 << 20
-
 // Options of one question.
 type Options struct {
 	// Hidden shows nothing of the answer, not even its length.
 	Hidden bool
-	// MaxBytes is the longest answer accepted, in bytes; 1 MiB when 0.
+	// MaxBytes is the longest hidden answer accepted, in bytes; 1 MiB when 0.
 	MaxBytes int
-	// Last says that nothing else is asked for: more lines that come along with the answer are no
-	// type-ahead for a next prompt, and the answer is refused with [ErrSeveralLines].
+	// Last says that no other hidden answer is asked for: more lines that come along with this one
+	// are no type-ahead for a next prompt, and the answer is refused with [ErrSeveralLines].
 	Last bool
 }
 
@@ -49,9 +46,11 @@ type Options struct {
 type Terminal struct {
 	mu  sync.Mutex
 	dev *device // nil once closed
-	// Both outlive a question, since a line may end inside a paste.
+
+	// What outlives a question: a LF that belongs to the CR before, and what was read and not used.
 	dec    decoder
-	unread []byte
+	buffer [4096]byte
+	unread []byte // of buffer
 }
 
 // Open opens the controlling terminal. It changes no mode. The error wraps [ErrNoTerminal].
@@ -60,6 +59,7 @@ func Open() (*Terminal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoTerminal, err)
 	}
+
 	if err := dev.ours(); err != nil {
 		_ = dev.close()
 		return nil, err
@@ -73,11 +73,9 @@ func Open() (*Terminal, error) {
 func (t *Terminal) Ask(ctx context.Context, prompt string, opt Options) (string, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
 	if t.dev == nil {
 		return "", fmt.Errorf("%w: closed", ErrNoTerminal)
-	}
-	if opt.MaxBytes <= 0 {
-		opt.MaxBytes = defaultMaxBytes
 	}
 	return t.ask(ctx, prompt, opt)
 }
@@ -87,17 +85,9 @@ func (t *Terminal) Ask(ctx context.Context, prompt string, opt Options) (string,
 func (t *Terminal) Print(s string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.dev == nil || t.dev.ours() != nil {
-		return
-	}
-	for out := []byte(s + lineEnd); len(out) > 0; {
-		n, err := t.dev.write(out)
-		out = out[n:]
-		if errors.Is(err, errWouldBlock) {
-			<-t.dev.ready(forWriting)
-		} else if err != nil {
-			return
-		}
+
+	if t.dev != nil && t.dev.ours() == nil {
+		_ = t.dev.send(context.Background(), s+lineEnd)
 	}
 }
 
@@ -105,11 +95,55 @@ func (t *Terminal) Print(s string) {
 func (t *Terminal) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+
 	if t.dev == nil {
 		return nil
 	}
+
 	dev := t.dev
 	t.dev = nil
-	clear(t.unread)
+	clear(t.buffer[:])
 	return dev.close()
+}
+
+// send writes all of text. It gives up with [ErrInterrupted] when ctx ends while the terminal takes
+// nothing.
+func (d *device) send(ctx context.Context, text string) error {
+	for out := []byte(text); len(out) > 0; {
+		n, err := d.write(out)
+		out = out[n:]
+
+		switch {
+		case errors.Is(err, errWouldBlock):
+			ready := d.ready(forWriting)
+			select {
+			case <-ready:
+			case <-ctx.Done():
+				d.cancel(ready)
+				return ErrInterrupted
+			}
+		case err != nil:
+			return fmt.Errorf("%w: cannot write to it: %w", ErrNoTerminal, err)
+		}
+	}
+	return nil
+}
+
+// fill reads until something is unread: at most size bytes. It does not wait; errWouldBlock says
+// that there is nothing.
+func (t *Terminal) fill(size int) error {
+	if len(t.unread) > 0 {
+		return nil
+	}
+	n, err := t.dev.read(t.buffer[:size])
+	t.unread = t.buffer[:n]
+	return err
+}
+
+// take returns the next unread byte.
+func (t *Terminal) take() byte {
+	b := t.unread[0]
+	t.unread[0] = 0
+	t.unread = t.unread[1:]
+	return b
 }

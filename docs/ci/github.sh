@@ -6,7 +6,7 @@ set -euo pipefail
 arguments=()
 base=${INPUT_BASE:-}
 if [ -z "$base" ] && [ -n "${GITHUB_BASE_REF:-}" ]; then
-    base=origin/$GITHUB_BASE_REF
+    base=refs/remotes/origin/$GITHUB_BASE_REF # the whole name: a tag could be called origin/main
 fi
 [ -z "$base" ] || arguments+=(--base "$base")
 [ -z "${INPUT_BASELINE:-}" ] || arguments+=(--baseline "$INPUT_BASELINE")

@@ -28,3 +28,4 @@ end
 
 complete -c git-muxi-secrets -f -a '(__git_muxi_secrets_complete)'
 complete -c git -f -n 'contains -- muxi-secrets (commandline -opc)' -a '(__git_muxi_secrets_complete)'
+complete -c git -f -n 'test (count (commandline -opc)) -eq 1' -a muxi-secrets -d 'keep the API keys of MUXI formations in git, encrypted'

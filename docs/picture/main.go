@@ -5,7 +5,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/creack/pty"
+	"github.com/muxi-ai/git-muxi-secrets/internal/typist"
 )
 
 // columns is how wide the terminal is: a longer line goes on in the next.
@@ -52,7 +52,7 @@ func session(script, top string) (string, error) {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	formations := filepath.Join(top, "testdata", "formations")
-	for from, to := range map[string]string{"02-customer-support": "dev", "01-simple-chatbot": "staging", "03-research-assistant": "prod"} {
+	for from, to := range map[string]string{"02-customer-support": "dev", "03-research-assistant": "prod"} {
 		if err := os.CopyFS(filepath.Join(work, "formations", to), os.DirFS(filepath.Join(formations, from))); err != nil {
 			return "", err
 		}
@@ -75,28 +75,11 @@ func session(script, top string) (string, error) {
 		return "", err
 	}
 	defer master.Close()
-	screen := typing(master)
+	screen := typist.Watch(master, "(hidden): ", "a-value-that-nobody-sees")
 	if err := run.Wait(); err != nil {
 		return "", fmt.Errorf("the session failed: %w\n%s", err, screen)
 	}
 	return tidy(screen), nil
-}
-
-// typing reads what the terminal shows, and gives a value where one is asked for.
-func typing(terminal io.ReadWriter) string {
-	var screen bytes.Buffer
-	buffer, answered := make([]byte, 4096), 0
-	for {
-		n, err := terminal.Read(buffer)
-		screen.Write(buffer[:n])
-		if asked := bytes.Count(screen.Bytes(), []byte("(hidden): ")); asked > answered {
-			answered = asked
-			io.WriteString(terminal, "a-value-that-nobody-sees\r")
-		}
-		if err != nil { // Linux ends a terminal with EIO
-			return screen.String()
-		}
-	}
 }
 
 // tidy makes lines of what a terminal was sent: what moves the cursor or sets the

@@ -8,24 +8,23 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/internal/needs"
 )
 
 // TestPictureIsWhatIsSeen: the lines of session.svg are those that the session shows
 // today.
 func TestPictureIsWhatIsSeen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it has the session run, and -short is given")
+	}
 	for _, tool := range []string{"bash", "git"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatalf("%s is not there", tool)
-			}
-			t.Skipf("%s is not there", tool)
-		}
+		needs.Program(t, tool)
 	}
 	screen, err := session("session.sh", filepath.Join("..", ".."))
 	if err != nil {

@@ -3,12 +3,11 @@
 
 type() { printf '\e[97m$ %s\e[m\n' "$*"; eval "$*"; }
 
-# Before the picture: three environments in one repository, and a branch on which a
+# Before the picture: two environments in one repository, and a branch on which a
 # teammate gave a secret another value.
 {
     git init -q
-    git add -A && git commit -qm 'three environments'
-    git muxi-secrets -q -C formations/staging init
+    git add -A && git commit -qm 'two environments'
     for env in dev prod; do
         git muxi-secrets -q -C formations/$env init
         echo sk-the-first-value | git muxi-secrets -q -C formations/$env add OPENAI_API_KEY --stdin
@@ -30,4 +29,3 @@ type 'git muxi-secrets get BRAVE_SEARCH_API_KEY > deploy.env; git add -A; git co
 git reset -q && rm deploy.env
 type 'git merge bob'
 type 'git muxi-secrets resolve OPENAI_API_KEY --theirs && git commit -qm "merge Bob"'
-type 'cd ../..; git muxi-secrets status --all'

@@ -1,0 +1,79 @@
+package commands
+
+import (
+	"bytes"
+	"fmt"
+	"path/filepath"
+
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
+	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
+)
+
+// lastGood says how the last good one comes back of a vault that does not open; ""
+// where git has none, or where what lies there may be the only one of its kind.
+func (s *session) lastGood(vault *formation.VaultError) string {
+	if !s.inRepository() {
+		return "bring it back from a backup"
+	}
+	dir := filepath.Dir(vault.Path)
+	had := s.vaultInIndex(dir)
+	if had == nil {
+		return ""
+	}
+	here, _ := safefile.Read(vault.Path, safefile.MaxSize)
+	switch crypto.ReasonOf(vault.Err) {
+	case crypto.WrongKey:
+		layout, _ := s.where()
+		_, _, err := s.keys().Open(s.vaultPath(layout, &formation.Formation{Dir: dir}), had, nil)
+		if err != nil && !bytes.Equal(here, had) {
+			return "" // another key may open it, and git has no other
+		}
+	case crypto.NotSealed:
+		if _, err := crypto.Detect(had); err != nil {
+			return ""
+		}
+	}
+	return fmt.Sprintf("bring back the last good one: 'git restore %s'", s.argument(vault.Path))
+}
+
+// vaultInIndex is the vault that the index has of the formation in a folder; nil for
+// none.
+func (s *session) vaultInIndex(dir string) []byte {
+	layout, _ := s.where()
+	repo, err := s.repository()
+	if err != nil || repo == nil || layout.Top == "" {
+		return nil
+	}
+	file := s.vaultPath(layout, &formation.Formation{Dir: dir})
+	content, err := judge.Read(s.ctx, judge.Index(repo), file)
+	if err != nil {
+		return nil
+	}
+	return content
+}
+
+// plainVault is why no key opens what lies in a vault's place: nobody sealed it. nil
+// where somebody did.
+func (s *session) plainVault(dir string) *formation.VaultError {
+	f := &formation.Formation{Dir: dir}
+	content, there, err := f.ReadSealed()
+	if err != nil || !there {
+		return nil
+	}
+	if _, err := crypto.Detect(content); crypto.ReasonOf(err) == crypto.NotSealed {
+		return &formation.VaultError{Path: f.Path(formation.VaultFile), Err: err}
+	}
+	return nil
+}
+
+// atHead reports whether the last commit has a file, named from the top with /.
+func (s *session) atHead(file string) bool {
+	repo, err := s.repository()
+	if err != nil || repo == nil {
+		return false
+	}
+	return gitutil.Show(s.ctx, repo, "HEAD", file) != nil
+}

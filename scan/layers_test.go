@@ -1,0 +1,133 @@
+package scan
+
+import (
+	"encoding/base64"
+	"html"
+	"strings"
+	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/scan/scantest"
+)
+
+// Stored values and tokens are found in every spelling, once, where they stand.
+func TestLayers(t *testing.T) {
+	for name, value := range map[string]string{
+		"PASSWORD": "hunter2-hunter2", "TOKEN": keyOf("github"), "OPENAI": keyOf("openai 24"), "SYMBOLS": "p@ss/w0rd+\"quoted\"\\&<x>='y'", "MIXED": "aB3$xyzq-longer",
+	} {
+		known := &Scanner{Known: NewKnown([]NamedValue{{Name: name, Value: []byte(value)}})}
+		for how, text := range scantest.Spelled(value) {
+			if name == "SYMBOLS" && (how == "YAML, broken" || strings.HasPrefix(how, "colours") || how == "link") {
+				continue // a value with backslashes would have to be escaped there as well
+			}
+			text = "first\n\nlast:\n" + text + "\nend\n"
+			found := known.File("notes.txt", []byte(text), Regular)
+			if len(found) != 1 || found[0].Rule != KnownSecret || found[0].Line < 3 || found[0].Secret != name {
+				t.Errorf("%s as %s:%s", name, how, summary(found))
+			}
+			noValue(t, found, value)
+			if name != "TOKEN" && name != "OPENAI" {
+				continue
+			}
+			found = (&Scanner{}).File("notes.txt", []byte(text), Regular)
+			if len(found) != 1 || found[0].Rule != PlaintextKey || found[0].Line < 3 {
+				t.Errorf("the token %s as %s:%s", name, how, summary(found))
+			}
+			noValue(t, found, value)
+			again := (&Scanner{}).File("notes.txt", []byte("# moved\n"+text), Regular)
+			if len(found) == 1 && len(again) == 1 && (again[0].Fingerprint != found[0].Fingerprint || again[0].Line != found[0].Line+1) {
+				t.Errorf("the token %s as %s: another fingerprint", name, how)
+			}
+			if found := (&Scanner{}).Message([]byte(text)); len(found) != 1 {
+				t.Errorf("the token %s as %s in a message: %d findings", name, how, len(found))
+			}
+		}
+	}
+}
+
+func TestEntities(t *testing.T) {
+	value := "a<b>&'\"c d/e=f"
+	for _, text := range []string{html.EscapeString(value), "a&lt;b&gt;&amp;&apos;&quot;c d&sol;e&equals;f", "a&#x3c;b&#0062;&AMP;&#39;&#34;c d/e=f"} {
+		if got := string(unescaped([]byte(text), '&', unescapeEntity)); got != value {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+	for _, text := range []string{"&", "&;", "&#;", "&#x;", "&#xZ;", "&#12a;", "&copy;", "a && b;", "&#9999999999999;"} {
+		if got := string(unescaped([]byte(text), '&', unescapeEntity)); got != text {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}
+
+// Places in a layer are places in the file, to the character.
+func TestBackslashes(t *testing.T) {
+	for text, want := range map[string]string{
+		`a\nb\tc\rd\be\ff\0g\eh`: "a\nb\tc\rd\be\ff\x00g\x1bh", `\"\\\/\'\d`: `"\/'d`,
+		`\x41\x4a\x4B`: "AJK", `\x4`: "x4", `\x4g`: "x4g",
+		`\u0041\u00e9\u00E9x`: "Aééx", `\u004`: "u004", `\u004g1`: "u004g1",
+		`\ud83d\ude00x`: "😀x", `\uD83D\uDE00`: "😀", `\ud83dx`: "\ufffdx", `\ud83d\ude0`: "\ufffdude0", `\ud83d\nx`: "\ufffd\nx", `\ud83d`: "\ufffd", `\ud83d\u0041`: "\ufffdA",
+		`\U0001F600x`: "😀x", `\U0001F60`: "U0001F60",
+		"a\\\n \t b": "ab", "a\\\r\n  b": "ab", "a\\\r b": "a\r b", "a\\\n\nb": "a\nb", "a\\\n": "a", `a\`: `a\`, `a\\`: `a\`,
+	} {
+		if got := string(unescaped([]byte(text), '\\', unescapeBackslash)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestColours(t *testing.T) {
+	for text, want := range map[string]string{
+		"\x1b[1;31ma\x1b[0mb": "ab", "\x1b[ma": "a", "\x1b[@a": "a", "\x1b[?25~a": "a", "\x1b[0 qa": "a",
+		"\x1b]8;;http://x\x1b\\a\x1b]8;;\x1b\\": "a", "\x1b]0;title\aa": "a", "\x1b(Ba": "a", "\x1b)0a": "a",
+		"\x1b[" + strings.Repeat("1", 61) + "ma": "a",
+		// None, or none that ends.
+		"\x1b": "\x1b", "\x1bQa": "\x1bQa", "\x1b[1\nma": "\x1b[1\nma", "\x1b[1": "\x1b[1", "\x1b]title\na\a": "\x1b]title\na\a", "\x1b]title": "\x1b]title", "\x1b]a\x1bb": "\x1b]a\x1bb",
+		"\x1b[" + strings.Repeat("1", 62) + "ma": "\x1b[" + strings.Repeat("1", 62) + "ma",
+	} {
+		if got := string(unescaped([]byte(text), '\x1b', unescapeColour)); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestLayerPlaces(t *testing.T) {
+	value := "hunter2-hunter2"
+	s := &Scanner{Known: NewKnown([]NamedValue{{Name: "A", Value: []byte(value)}})}
+	for _, c := range []struct{ text, at string }{
+		{"x\n a %20 = " + scantest.Percent(value) + " %20", scantest.Percent(value)},
+		{"x\n a \\n = " + scantest.UnicodeEscapes(value), scantest.UnicodeEscapes(value)},
+		{"x\nB: " + base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(value)))), base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte(value))))[:6]},
+		{"x\ny\n" + scantest.Dump([]byte(value), 16, 1, "%08x  ", " ", ""), "68"},
+	} {
+		found := s.File("a", []byte(c.text), Regular)
+		if line, column := place(c.text, c.at); len(found) != 1 || found[0].Line != line || found[0].Column != column {
+			t.Errorf("want %d:%d:%s", line, column, summary(found))
+		}
+	}
+}
+
+func TestLayersOfLongLines(t *testing.T) {
+	value := "hunter2-hunter2"
+	s := &Scanner{Known: NewKnown([]NamedValue{{Name: "A", Value: []byte(value)}})}
+	for _, filler := range []string{"a", "%41", `\u0041`, "&amp;", "QUJD", "61 "} {
+		long := strings.Repeat(filler, (1<<20)/len(filler))
+		text := long + " " + scantest.Percent(value) + " " + long + " " + base64.StdEncoding.EncodeToString([]byte(scantest.Percent(value))) + " " + long
+		if found := s.File("a", []byte(text), Regular); len(found) != 2 {
+			t.Errorf("beside many %s:%s", filler, summary(found))
+		}
+	}
+}
+
+func FuzzLayers(f *testing.F) {
+	for _, text := range scantest.Spelled("hunter2-hunter2") {
+		f.Add([]byte(text))
+	}
+	s := knownScanner()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		hits, _ := s.layers(text, true, nil)
+		for _, h := range hits {
+			if h.start < 0 || h.end <= h.start || h.end > len(text) || h.from < 0 || h.to > len(text) {
+				t.Fatalf("a hit at %d-%d of %d bytes", h.start, h.end, len(text))
+			}
+		}
+	})
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// batch is how many mutants are compiled into one program at most: most of the
+// time would otherwise go to the compiler and the linker.
+const batch = 40
+
+// switches is what decides which mutant a program has: the number in a file, for
+// tests start the program that they test with an environment of their own.
+const switches = `package %s
+
+import (
+	"os"
+	"strconv"
+)
+
+var mutantNumber = func() int {
+	content, _ := os.ReadFile(%q)
+	number, err := strconv.Atoi(string(content))
+	if err != nil {
+		return -1
+	}
+	return number
+}()
+
+func mutantIs(number int) bool { return number == mutantNumber }
+
+func mutantOperand[T any](on bool, old, new T) T {
+	if on {
+		return new
+	}
+	return old
+}
+`
+
+// tryMany tries mutants and reports each. Those of one package that do not stand in
+// each other's way share a program; what cannot be had that way gets its own.
+func tryMany(ctx context.Context, mutants []mutant, suites map[string][]suite, work string, report func(mutant, verdict)) error {
+	var alone []mutant
+	for left := slices.Clone(mutants); len(left) > 0; {
+		var together, later []mutant
+		for _, m := range left {
+			switch {
+			case m.kind == fixed:
+				alone = append(alone, m)
+			case m.folder != left[0].folder || slices.ContainsFunc(together, m.overlaps):
+				later = append(later, m)
+			default:
+				together = append(together, m)
+			}
+		}
+		left = later
+		refused, err := tryTogether(ctx, together, suites, work, report)
+		if err != nil {
+			return err
+		}
+		alone = append(alone, refused...)
+	}
+
+	for _, m := range alone {
+		v, err := try(ctx, m, suites[m.folder], work)
+		if err != nil {
+			return err
+		}
+		report(m, v)
+	}
+	return nil
+}
+
+func (m mutant) overlaps(other mutant) bool {
+	return m.file == other.file && m.start < other.end && other.start < m.end
+}
+
+var namesMutant = regexp.MustCompile(`\bmutant(\d+):\d+`)
+
+// tryTogether tries mutants of one package in one program. It returns those that
+// do not compile in there.
+func tryTogether(ctx context.Context, mutants []mutant, suites map[string][]suite, work string, report func(mutant, verdict)) (refused []mutant, err error) {
+	for len(mutants) > 0 {
+		number := filepath.Join(work, "number")
+		replaced, err := programOf(mutants, work, number)
+		if err != nil {
+			return nil, err
+		}
+		own := suites[mutants[0].folder]
+		binaries, said, err := compileAll(ctx, own, work, replaced)
+		if err != nil {
+			return nil, err
+		}
+		if said == nil {
+			for i, m := range mutants {
+				if err := os.WriteFile(number, []byte(strconv.Itoa(i)), 0o600); err != nil {
+					return nil, err
+				}
+				v, err := judge(ctx, own, binaries)
+				if err != nil {
+					return nil, err
+				}
+				report(m, v)
+			}
+			return refused, nil
+		}
+
+		named := map[int]bool{}
+		for _, found := range namesMutant.FindAllSubmatch(said, -1) {
+			i, _ := strconv.Atoi(string(found[1]))
+			named[i] = true
+		}
+		var others []mutant
+		for i, m := range mutants {
+			if named[i] || len(named) == 0 {
+				refused = append(refused, m)
+			} else {
+				others = append(others, m)
+			}
+		}
+		mutants = others
+	}
+	return refused, nil
+}
+
+// programOf writes the files of a program that has all the mutants, each where the
+// file number holds its own, and returns what they stand for. A compiler's error
+// names the mutant.
+func programOf(mutants []mutant, work, number string) (map[string]string, error) {
+	byFile := map[string][]int{}
+	for i, m := range mutants {
+		byFile[m.file] = append(byFile[m.file], i)
+	}
+
+	replaced := map[string]string{}
+	for n, file := range sorted(byFile) {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, content, parser.PackageClauseOnly)
+			if err != nil {
+				return nil, err
+			}
+			if err := replace(replaced, filepath.Join(filepath.Dir(file), "zz_mutants.go"), work, fmt.Appendf(nil, switches, parsed.Name, number)); err != nil {
+				return nil, err
+			}
+		}
+
+		all := byFile[file]
+		slices.SortFunc(all, func(a, b int) int { return mutants[b].start - mutants[a].start })
+		for _, i := range all {
+			m := mutants[i]
+			guarded := m.guarded(fmt.Sprintf("mutantIs(%d)", i), string(content[m.start:m.end]))
+			content = slices.Concat(content[:m.start], fmt.Appendf(nil, "/*line mutant%d:1:1*/%s/*line %s:%d:1*/", i, guarded, filepath.Base(file), m.line), content[m.end:])
+		}
+		if err := replace(replaced, file, work, content); err != nil {
+			return nil, err
+		}
+	}
+	return replaced, nil
+}
+
+// replace has content stand for a file of the tree.
+func replace(replaced map[string]string, file, work string, content []byte) error {
+	original, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	replaced[original] = filepath.Join(work, fmt.Sprintf("file%d.go", len(replaced)))
+	return os.WriteFile(replaced[original], content, 0o600)
+}
