@@ -208,7 +208,7 @@ func (w *walk) after(a accident) {
 
 // TestAccidents has each of them happen on its own.
 func TestAccidents(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, shared := range []bool{false, true} {
 		base := newWalk(t, shared)
 		base.change("A=second", "C=third")
@@ -233,7 +233,7 @@ func TestAccidents(t *testing.T) {
 // either.
 func TestAccidentalWalk(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	for _, shared := range []bool{false, true} {
 		t.Run(fmt.Sprintf("shared %t", shared), func(t *testing.T) {
 			t.Parallel()

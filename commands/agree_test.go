@@ -13,7 +13,7 @@ import (
 // What check, status, sync and doctor say of a formation is one look, in other words:
 // in no state do they disagree.
 func TestLooksAgree(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	more := func(text string) func(r *repo) {
 		return func(r *repo) { r.write("agent/formation.afs", r.read("agent/formation.afs")+text) }
 	}

@@ -116,7 +116,7 @@ type place struct {
 // none is wrong use.
 func TestHintsFromEverywhere(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	const bot, dash = "all bots/my bot", "-dash"
 	outside := t.TempDir()
 	made := newSandbox(t, simpleExample, true)

@@ -20,7 +20,7 @@ func (c checked) prints() map[string]string {
 // A finding keeps its fingerprint when lines move, on squash and on rebase, and
 // has the same one from the work tree, the index, a range and the history.
 func TestFingerprintsStay(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "STORED=hunter2-hunter2")
 	r.git("branch", "origin")
@@ -82,7 +82,7 @@ func TestFingerprintsStay(t *testing.T) {
 // A baseline silences what it lists and nothing new, and does not change when
 // lines move or files are staged.
 func TestBaseline(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "STORED=hunter2-hunter2")
 	r.stage("b.txt", leak+leak)
@@ -135,7 +135,7 @@ func TestBaseline(t *testing.T) {
 
 // What may be silenced, and by what.
 func TestAllow(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	line := strings.TrimSuffix(leak, "\n")
 	for _, tt := range sample([]struct {
 		name     string
@@ -199,7 +199,7 @@ func TestAllow(t *testing.T) {
 
 // Settings that are broken stop a hook too: nothing passes on half an answer.
 func TestBrokenSettingsStopCommit(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, settings := range []string{"allow: [", "keyPullCommand: id\n", "allow:\n  - {}\n", "maxAge: soon\n", "a: &a [*a]\n", strings.Repeat("[", 20000)} {
 		r := newRepo(t)
 		r.mustMuxi("hooks", "install")

@@ -36,7 +36,7 @@ func oddly(t testing.TB) *repo {
 }
 
 func TestFormatText(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := oddly(t)
 	res := r.muxi("check")
 	if res.code != 1 || strings.Count(res.out, "\n") != len(oddNames) {
@@ -60,7 +60,7 @@ func TestFormatText(t *testing.T) {
 // What SARIF 2.1.0 requires of the parts that we write, and what GitHub adds
 // (docs.github.com, "SARIF support for code scanning").
 func TestFormatSARIF(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	type location struct {
 		PhysicalLocation *struct {
 			ArtifactLocation struct{ URI, URIBaseID string }
@@ -176,7 +176,7 @@ func TestFormatSARIF(t *testing.T) {
 // Annotations as actions/toolkit writes them: one line each, `%`, CR and LF
 // escaped, in properties `:` and `,` too.
 func TestFormatGitHub(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := oddly(t)
 	res := r.muxi("check", "--base", "origin", "--format", "github")
 	line := regexp.MustCompile(`^::(error|warning) ((?:[a-zA-Z]+=[^,:]*)(?:,[a-zA-Z]+=[^,:]*)*)::(.+)$`)
@@ -220,7 +220,7 @@ func TestFormatGitHub(t *testing.T) {
 // The fields that GitLab requires (docs.gitlab.com, "Code Quality report
 // format"); it drops entries whose fingerprints are equal.
 func TestFormatGitLab(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := oddly(t)
 	res := r.muxi("check", "--base", "origin", "--format", "gitlab")
 	var entries []struct {
@@ -262,7 +262,7 @@ func TestFormatGitLab(t *testing.T) {
 // No format, scope or message ever holds a value, or a part of one.
 func TestCheckRevealsNothing(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "STORED="+storedMarker)
 	key := r.read("agent/.key")

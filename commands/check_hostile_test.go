@@ -16,7 +16,7 @@ import (
 
 // Names that would steer a terminal are quoted wherever they are said.
 func TestHostileNames(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	evil := "\x1b]0;owned\x07\x1b[2J\r\n\u009b31m\u202etxt"
 	r.formation("agent"+evil, "TOKEN=hunter2-hunter2")
@@ -53,7 +53,7 @@ func TestHostileNames(t *testing.T) {
 // Files made to exhaust or to confuse whoever parses them.
 func TestHostileFiles(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	bomb := "a: &a [x, x, x, x, x, x, x, x, x]\n"
 	for name := 'b'; name <= 'z'; name++ {
@@ -104,7 +104,7 @@ func deepYAML(levels int) string {
 // A large file is searched as far as the bound goes, and said to be.
 func TestHostileLargeFile(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "TOKEN=hunter2-hunter2")
 	r.mustMuxi("hooks", "install")
@@ -133,7 +133,7 @@ func TestHostileLargeFile(t *testing.T) {
 
 func TestHostileManyFiles(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.mustMuxi("hooks", "install")
 	var stream strings.Builder
@@ -164,7 +164,7 @@ func TestHostileManyFiles(t *testing.T) {
 // A thousand leaks do not fill the screen.
 func TestHostileManyFindings(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.mustMuxi("hooks", "install")
 	for i := range 50 {
@@ -180,7 +180,7 @@ func TestHostileManyFindings(t *testing.T) {
 // Nothing that a repository brings along is ever run, and no attribute or
 // setting of its own keeps a leak from being seen.
 func TestHostileSettings(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "TOKEN=hunter2-hunter2")
 	r.git("branch", "origin")
@@ -255,7 +255,7 @@ func TestHostileSettings(t *testing.T) {
 
 // What the work tree leads to by links is neither read as part of it nor written.
 func TestHostileLinks(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "TOKEN=hunter2-hunter2")
 	r.mustMuxi("hooks", "install")
@@ -288,7 +288,7 @@ func TestHostileLinks(t *testing.T) {
 
 // Pipes and devices are not waited for.
 func TestHostilePipes(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	needs.Program(t, "mkfifo")
 	r := newRepo(t)
 	r.formation("agent", "TOKEN=hunter2-hunter2")
@@ -312,7 +312,7 @@ func TestHostilePipes(t *testing.T) {
 // Another user's repository is git's to refuse, and the message says how to
 // trust it.
 func TestHostileOwner(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.stage("notes.txt", leak)
 	r.save("leaky")

@@ -14,7 +14,7 @@ import (
 // hand, in a submodule too, and of one that git does not know yet.
 func TestEveryScopeKnowsTheSameValues(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	values := map[string]string{"agent": "hunter2-hunter2-own", "sub/inner": "hunter3-hunter3-sub", "untracked": "hunter4-hunter4-new", "kept": "hunter5-hunter5-kept"}
 	store := func(r *repo, dir, value string) {

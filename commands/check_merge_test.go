@@ -10,7 +10,7 @@ import (
 // A merge that waits for a decision is said by each command that looks, not by the
 // commit's hook alone: 'git rebase --continue' runs none.
 func TestOpenMergeIsSaid(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.sides([]string{"A=1"}, []string{"A=2", "C=3"})
 	saidBy := func(m *mergeRepo, want bool) {

@@ -19,7 +19,7 @@ func tokenOf(then time.Time) string {
 // A vault that a change puts back is told by its time, without a key; one that
 // merely stayed while the base went on is not.
 func TestOlderVault(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	day := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	r := newRepo(t)
 	save := func(message, vault string) {

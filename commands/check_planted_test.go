@@ -51,7 +51,7 @@ func planted(t testing.TB) map[string]string {
 // Every scope, hook and backend finds the same 200 leaks, with the same places and
 // fingerprints.
 func TestEveryScopeFindsThePlanted(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "PASSWORD=hunter2-hunter2", "PHRASE=correct-horse-battery-staple", "KEY=Zq9xT7mWr2Yn5Hc8sJd4Gp6a")
 	r.git("branch", "origin")

@@ -84,7 +84,7 @@ func leaky(t testing.TB) *repo {
 // Every scope sees what it is for, from every folder, and with go-git where
 // there is no git.
 func TestCheckScopes(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := leaky(t)
 	past := []string{"plaintext-key past.txt:2:8"}
 	scopes := []struct {
@@ -148,7 +148,7 @@ func TestCheckScopes(t *testing.T) {
 
 // The exit code says what happened, in every format.
 func TestCheckExitCodes(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := leaky(t)
 	warned := newRepo(t)
 	warned.formation("agent", "USED=hunter2-hunter2")
@@ -219,7 +219,7 @@ func TestCheckExitCodes(t *testing.T) {
 
 // A clone that lacks part of what was asked for fails, and says how to get it.
 func TestCheckClonesThatLackHistory(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	full := newRepo(t)
 	full.stage("base.txt", "base\n")
 	full.save("base")
@@ -290,7 +290,7 @@ func TestCheckClonesThatLackHistory(t *testing.T) {
 }
 
 func TestCheckBareRepository(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := leaky(t)
 	r.git("clone", "-q", "--bare", ".", "../bare.git")
 	bare := r.at("../bare.git")
@@ -308,7 +308,7 @@ func TestCheckBareRepository(t *testing.T) {
 
 // What only some refs hold, and what no commit does.
 func TestCheckHistorySeesEveryRef(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.stage("a.txt", clean)
 	r.save("a")
@@ -352,7 +352,7 @@ func TestCheckHistorySeesEveryRef(t *testing.T) {
 
 // One leak is one finding, its commit the first that holds it.
 func TestCheckOneLeakOneFinding(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.stage("a.txt", clean)
 	r.save("clean")

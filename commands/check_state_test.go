@@ -14,7 +14,7 @@ import (
 // Each rule about a formation as a whole: found on the plain check, and on HEAD
 // for --base where git has what it speaks of.
 func TestCheckState(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, tt := range sample([]struct {
 		name     string
 		make     func(r *repo)
@@ -122,7 +122,7 @@ func TestCheckState(t *testing.T) {
 
 // With a key that does not open its vault, the check says so and goes on.
 func TestCheckWithWrongKey(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "TOKEN=hunter2-hunter2")
 	r.formation("other", "OTHER=another-value-2")
@@ -141,7 +141,7 @@ func TestCheckWithWrongKey(t *testing.T) {
 
 // A value that is stored is found wherever it went, and nothing else is.
 func TestStoredValueIsStopped(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	const value = "p4ss phrase/with+signs"
 	for _, tt := range sample([]struct{ name, path, content, place string }{
 		{"README", "README.md", "# Setup\n\nUse `" + value + "` as the token.\n", "README.md:3:6"},

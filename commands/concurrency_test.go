@@ -70,7 +70,7 @@ func (b *sandbox) hasExactly(want map[string]string) {
 
 func TestFiftyAddFiftyNames(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	for _, repository := range []bool{true, false} {
 		t.Run(fmt.Sprintf("repository %v", repository), func(t *testing.T) {
 			b := newSandbox(t, simpleExample, repository)
@@ -89,7 +89,7 @@ func TestFiftyAddFiftyNames(t *testing.T) {
 }
 
 func TestFiftyAddOneName(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	values := map[string]bool{}
 	var lines []line
@@ -108,7 +108,7 @@ func TestFiftyAddOneName(t *testing.T) {
 // TestCommandsTogether runs writers of every kind and readers at once, on one
 // vault and on references in the same files, and compares with a model.
 func TestCommandsTogether(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, repository := range []bool{true, false} {
 		t.Run(fmt.Sprintf("repository %v", repository), func(t *testing.T) {
 			b := newSandbox(t, agentExample, repository)
@@ -147,7 +147,7 @@ func TestCommandsTogether(t *testing.T) {
 }
 
 func TestTwoWorktreesAtOnce(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("", "init")
 	b.git("add", "-A")
@@ -173,7 +173,7 @@ func TestTwoWorktreesAtOnce(t *testing.T) {
 
 // TestLockIsWaitedForAndNamesItsHolder has one add hold the lock.
 func TestLockIsWaitedForAndNamesItsHolder(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("old", "add", "OPENAI_API_KEY", "--stdin")
 	before := b.tree()
@@ -226,7 +226,7 @@ func TestLockIsWaitedForAndNamesItsHolder(t *testing.T) {
 // ends the wait.
 func TestInterruptedWhileReading(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("old", "add", "OPENAI_API_KEY", "--stdin")
 	before := b.tree()
@@ -261,7 +261,7 @@ func TestInterruptedWhileReading(t *testing.T) {
 // TestNoLitterInTheWorkTree: after any command, git sees nothing but the
 // formation's own files, and ignores .key alone.
 func TestNoLitterInTheWorkTree(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, agentExample, true)
 	b.do("", "init")
 	b.git("add", "-A")

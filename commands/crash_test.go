@@ -318,7 +318,7 @@ func finishes(b *sandbox, sc scenario, before, old, after tree) {
 // TestKilledAtAnyMoment kills add while it runs on from a step of its writes: in
 // between two steps, as a rule.
 func TestKilledAtAnyMoment(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	t.Run("later", func(t *testing.T) {
 		t.Parallel()
 		b := newSandbox(t, simpleExample, true)
@@ -444,7 +444,7 @@ func templateOf(template string, values map[string]string, name string) string {
 // TestStartOverBesideALink: a secrets.enc that is a symbolic link is put aside
 // with what it points to.
 func TestStartOverBesideALink(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("old", "add", "OPENAI_API_KEY", "--stdin")
 	sealed := b.read("secrets.enc")

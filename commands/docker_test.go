@@ -202,7 +202,7 @@ func keyOf(d *dockerized, name string) string {
 // beforehand what each of them will say.
 func TestDockerGuide(t *testing.T) {
 	needDocker(t)
-	isolateProcess(t)
+	sideBySide(t)
 	d := newDockerized(t, "")
 	values := map[string]map[string]string{
 		"dev":  {"OPENAI_API_KEY": "sk-of-dev-0123456789", "SEARCH_TOKEN": "d\u00e9v \"quoted\" $HOME 'x'"},
@@ -273,7 +273,7 @@ func TestDockerGuide(t *testing.T) {
 // what it says with what doctor said.
 func TestDockerPredicted(t *testing.T) {
 	needDocker(t)
-	isolateProcess(t)
+	sideBySide(t)
 	d := newDockerized(t, "")
 	config := func(text string) string { return "id: x\nllm:\n  api_keys:\n    openai: \"" + text + "\"\n" }
 	const live = "${{ secrets.A_KEY }}"
@@ -331,7 +331,7 @@ func TestDockerPredicted(t *testing.T) {
 // TestDockerUserNamespaces runs an engine of its own, with --userns-remap.
 func TestDockerUserNamespaces(t *testing.T) {
 	needDocker(t)
-	isolateProcess(t)
+	sideBySide(t)
 	needs.Program(t, "dockerd")
 	d := newDockerized(t, remappedEngine(t))
 	// The engine has no network.

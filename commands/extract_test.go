@@ -23,7 +23,7 @@ var quotedReference = regexp.MustCompile(`"\$\{\{ secrets\.([A-Z0-9_]+) \}\}"`)
 // each file is the YAML that it was, and no byte outside of the values is another.
 func TestExtractOfEveryExample(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	examples, err := os.ReadDir(filepath.Join("..", "testdata", "formations"))
 	must(t, err)
 	spellings := []func(value string) string{
@@ -95,7 +95,7 @@ func asYAML(t *testing.T, text string) any {
 // TestExtractSeesAChange: a file that changed between the question and the answer
 // is not overwritten.
 func TestExtractSeesAChange(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, agentExample, true)
 	b.write("agents/a.afs", "token: hunter2-hunter2\n")
 	c := b.onTerminal(t, stdinNull, "extract")
@@ -113,7 +113,7 @@ func TestExtractSeesAChange(t *testing.T) {
 // other command has run, each value is in the vault or in the file it came from.
 func TestExtractKilledLosesNothing(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, agentExample, true)
 	values := map[string]string{"A_TOKEN": "literal-token-4711", "TYPED_TOKEN": "typed-token-4711"}
 	b.write("agents/a.afs", "token: "+values["A_TOKEN"]+"\n")

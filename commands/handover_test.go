@@ -93,7 +93,7 @@ func TestHandedOverForms(t *testing.T) {
 // TestKeyImportFromRedirection: a file that the shell redirects is read without
 // being asked for, /dev/null is none.
 func TestKeyImportFromRedirection(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	b.do("value", "add", "OPENAI_API_KEY", "--stdin")
 	key := b.read(".key")

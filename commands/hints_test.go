@@ -211,7 +211,7 @@ func troubles() []trouble {
 // names, as it stands: none is unknown, none fails on how it is written, none leads
 // back to where it came from, and no value is less than before.
 func TestNoDeadEnd(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	var walked, rich atomic.Int32
 	all := troubles()
 	t.Run("all", func(t *testing.T) {

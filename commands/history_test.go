@@ -95,7 +95,7 @@ func (h *history) logOf(program string, args ...string) []string {
 // The log of histories of every shape, with git and with go-git where there is
 // none.
 func TestLogShapes(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	bin := filepath.Join(t.TempDir(), "bin")
 	must(t, os.Mkdir(bin, 0o755))
 	self, err := os.Executable()
@@ -247,7 +247,7 @@ func TestLogShapes(t *testing.T) {
 // A pull that renames a folder leaves its .key behind: what git has under the new
 // name is opened with that.
 func TestKeyLeftBehind(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	h := newHistory(t)
 	h.set("agent", "A", "1")
 	h.commit("root")
@@ -272,7 +272,7 @@ func TestKeyLeftBehind(t *testing.T) {
 // A PIN has 10,000 possible values: none of them, hashed in any way that needs no
 // key, is in what git shows, and another key shows another mark.
 func TestMarksTellNothing(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	const name, pin = "PIN", "4711"
 	var shown []string
 	for range 2 {
@@ -318,7 +318,7 @@ func TestMarksTellNothing(t *testing.T) {
 
 // Names and authors that would steer a terminal, or mean something in Markdown.
 func TestDiffAndLogHostile(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	h := newHistory(t)
 	h.set("agent", "A", "1")
 	h.tick()

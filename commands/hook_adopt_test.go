@@ -16,7 +16,7 @@ import (
 // hooks stops a leak, or says its note. Nothing else in the file changes, no path of
 // this machine gets into it, and uninstall leaves it as it was.
 func TestManagersWritten(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, tt := range sample([]struct {
 		name    string
 		files   map[string]string
@@ -147,7 +147,7 @@ func (r *repo) husky(version int) {
 // the same.
 func TestManagersWrittenAllOrNothing(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	for _, what := range []string{"ENOSPC", "kill"} {
 		for _, verb := range []string{"install", "uninstall"} {
 			t.Run(what+" "+verb, func(t *testing.T) {

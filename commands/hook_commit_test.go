@@ -336,7 +336,7 @@ func partialClone(r *repo) *repo {
 // What is staged is what is judged, however it is committed: with a leak in the
 // commit and none elsewhere it stops, with a leak elsewhere alone it passes.
 func TestWhatIsStagedIsJudged(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, form := range commitForms() {
 		if form.path == "" {
 			form.path = "notes.txt"

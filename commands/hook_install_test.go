@@ -66,7 +66,7 @@ func (r *repo) hook(path, body string) {
 
 // A hook that was there runs first, with its arguments, its input and its say.
 func TestHookKeptRunsFirst(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := withRemote(t)
 	r.remove(".git/hooks")
 	log := r.path("../log")
@@ -128,7 +128,7 @@ func TestHookKeptRunsFirst(t *testing.T) {
 
 // Installing and uninstalling leaves the folder byte for byte as it was.
 func TestHooksUninstallRestores(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, tt := range sample([]struct {
 		name string
 		make func(r *repo)
@@ -198,7 +198,7 @@ func TestHooksUninstallRestores(t *testing.T) {
 // An installation that fails at any step leaves no hook changed; one that is
 // killed there is finished by the next.
 func TestHooksInstallIsAllOrNothing(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, what := range []string{"ENOSPC", "kill"} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -254,7 +254,7 @@ func TestHooksInstallIsAllOrNothing(t *testing.T) {
 
 // A later hook in our place, while one from before is still kept: nothing is lost.
 func TestHooksInstallKeepsBoth(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.hook(".git/hooks/pre-commit", "echo first\n")
 	r.mustMuxi("hooks", "install")
@@ -270,7 +270,7 @@ func TestHooksInstallKeepsBoth(t *testing.T) {
 // A hook whose program is gone stops git, and says how to install it, skip it
 // and remove it.
 func TestHookWithoutProgram(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	for _, name := range append(hooks.Names(false), hooks.Names(true)...) {
 		r.write(".git/hooks/"+name, hooks.Script(name, "/nowhere/git-muxi-secrets"))
@@ -344,7 +344,7 @@ func pathWithout(t testing.TB, program string) string {
 // Where somebody else keeps the hooks nothing is written, what to add is
 // printed, and what is printed works.
 func TestHooksOfOthers(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	everyone := t.TempDir()
 	for _, tt := range sample([]struct {
 		name    string
@@ -415,7 +415,7 @@ func TestHooksOfOthers(t *testing.T) {
 
 // Once the snippet is where it belongs, status says so.
 func TestHooksManagedByOthers(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	for _, name := range hooks.Names(false) {
 		r.hook(".husky/"+name, "git muxi-secrets hook-run "+name+" \"$@\"\n")
@@ -437,7 +437,7 @@ func TestHooksManagedByOthers(t *testing.T) {
 
 // The hooks of a repository are one set, from wherever they are installed.
 func TestHooksInstallPlaces(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	t.Run("linked worktree", func(t *testing.T) {
 		r := newRepo(t)
 		r.stage("a.txt", clean)

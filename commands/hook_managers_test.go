@@ -35,7 +35,7 @@ git stash drop --quiet
 // index nor work tree: what it would write is in the way of that work coming back,
 // and a value that was just stored was lost with it.
 func TestManagersThatSetWorkAside(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, tt := range sample([]struct {
 		name string
 		make func(t *testing.T, r *repo)
@@ -119,7 +119,7 @@ func TestManagersThatSetWorkAside(t *testing.T) {
 // Where nothing was put aside, a manager's hook brings the template along as our
 // own does.
 func TestManagersWithNothingAside(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("agent", "TOKEN=hunter2-hunter2")
 	r.executable(".git/hooks/pre-commit", lintStaged)

@@ -138,7 +138,7 @@ func TestWhatNoCommitHookSaw(t *testing.T) {
 
 // A push is judged by what the remote lacks, no more and no less.
 func TestPushIsJudgedByWhatTheRemoteLacks(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	add := func(r *repo, path, content string) { r.stage(path, content); r.save(path) }
 	oldLeak := func(r *repo) { // which the remote has
 		add(r, "old.txt", leak)
@@ -244,7 +244,7 @@ func TestPushIsJudgedByWhatTheRemoteLacks(t *testing.T) {
 
 // A server's hook sees what is still in quarantine.
 func TestServerRefuses(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, tt := range sample([]struct {
 		name  string
 		make  func(r *repo)
@@ -296,7 +296,7 @@ func TestServerRefuses(t *testing.T) {
 
 // The first push to a server without any commit.
 func TestServerRefusesFirstPush(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.git("init", "-q", "--bare", "../remote.git")
 	r.at("../remote.git").mustMuxi("hooks", "install", "--server")

@@ -31,7 +31,7 @@ func (r *repo) show(rev, path string) string {
 // The template of a formation that a commit touches is made anew: what is
 // committed from what is committed, what is on disk from what is on disk.
 func TestHookKeepsTemplates(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	const file, template = "agent/formation.afs", "agent/secrets"
 	for _, tt := range sample([]struct {
 		name   string
@@ -275,7 +275,7 @@ func TestHookKeepsTemplates(t *testing.T) {
 
 // Only the formations that a commit touches are looked at.
 func TestHookLeavesOtherFormations(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	r := newRepo(t)
 	r.formation("one", "ONE=hunter2-hunter2")
 	r.formation("two", "TWO=other-other-2")
@@ -301,7 +301,7 @@ func TestHookLeavesOtherFormations(t *testing.T) {
 // A partial clone whose sparse checkout lacks part of a formation: what is
 // committed is judged, nothing is fetched, and the template stays.
 func TestHookInPartialSparseClone(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	up := newRepo(t)
 	up.write("agent/mcp/old.afs", "id: old\nx: ${{ secrets.OLD }}\n")
 	up.write("agent/agents/one.afs", "id: one\n")

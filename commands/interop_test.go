@@ -55,7 +55,7 @@ func sameSecrets(t *testing.T, got, want map[string]string) {
 // TestTheRuntimeReadsWhatWeWrite: for each example formation Python decrypts
 // to the bytes that were given.
 func TestTheRuntimeReadsWhatWeWrite(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	python := cryptotest.Python(t)
 	examples, err := os.ReadDir(filepath.Join("..", "testdata", "formations"))
 	must(t, err)
@@ -87,7 +87,7 @@ func TestTheRuntimeReadsWhatWeWrite(t *testing.T) {
 // TestWeReadWhatTheRuntimeWrites: by get, by both forms of export, and by
 // import of what was exported.
 func TestWeReadWhatTheRuntimeWrites(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	want := awkward()
 	cryptotest.Python(t).WriteFormation(t, b.dir, nil, want)
@@ -123,7 +123,7 @@ func TestWeReadWhatTheRuntimeWrites(t *testing.T) {
 // TestOtherTypesSurvive: numbers, lists and the like, which older tools wrote,
 // mean the same to Python after each command that writes.
 func TestOtherTypesSurvive(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	python := cryptotest.Python(t)
 	b := newSandbox(t, simpleExample, true)
 	const types = `{"PORT": 5432, "BIG": 123456789012345678901234567890, "FLOAT": 1.0, "SMALL": 1e-300, "YES": true, "NOTHING": null,
@@ -186,7 +186,7 @@ response = sorted(n for n in set(want) | set(got) if n not in want or n not in g
 
 // TestRenderedYAML: Python's YAML finds the values in what render prints.
 func TestRenderedYAML(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	python := cryptotest.Python(t)
 	b := newSandbox(t, simpleExample, true)
 	want := awkward()
@@ -226,7 +226,7 @@ else:
 
 // TestDotenvRules is contract and code side by side.
 func TestDotenvRules(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	tests := []struct {
 		name, file string
 		want       map[string]string

@@ -152,7 +152,7 @@ func keyPlaces() []keyPlace {
 // Every reader of a key finds it in the same places, in every state that those can
 // be in: commands, hooks, git's drivers, what shows the past.
 func TestKeyPlaces(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	base := newRepo(t)
 	base.write("agent/formation.afs", "id: x\na: ${{ secrets.A_KEY }}\n")
 	add := func(r *repo, dir, name, value string) result {

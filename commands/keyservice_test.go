@@ -407,7 +407,7 @@ func (s *kv2) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // The steps of docs/keys.md for CI take a key in, and stop the job where it is
 // missing or another one's.
 func TestKeyInCI(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	needs.Program(t, "bash")
 	origin := newSandbox(t, simpleExample, true)
 	must(t, os.Mkdir(filepath.Join(origin.top, "formations"), 0o755))
@@ -553,7 +553,7 @@ func testPlaceholders(t *testing.T, words [][2]string) {
 // a folder's name may come out wrong, and is still not run.
 func TestPlaceholdersMisread(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	b := sealedIn(t, "fernet")
 	for _, command := range []string{
 		"# don't\necho {name}", "# say \"\necho {formation}", "cat <<E\n{name}\nE", "cat <<'E'\n{name}\nE", "cat <<E\n'{name}'\nE", "case x in x) echo {name};; esac", "echo \"$(case x in x) echo {name};; esac)\"",
@@ -576,7 +576,7 @@ func TestPlaceholdersMisread(t *testing.T) {
 
 // The formation at the top of the repository has a name as well.
 func TestPlaceholdersAtTheTop(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := sealedIn(t, "fernet")
 	must(t, os.RemoveAll(filepath.Join(b.top, ".git")))
 	b.top = b.dir
@@ -655,7 +655,7 @@ func TestPullGoesWrong(t *testing.T) {
 
 // A key with blanks or a newline around it, or sealed, is taken all the same.
 func TestPullOfOtherSpellings(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	origin := sealedIn(t, "fernet")
 	key := filepath.Join(origin.dir, ".key")
 	for _, command := range []string{"cat '%s'", "cat '%s'; echo", "cat '%s'; printf '\\r\\n'", "echo; cat '%s'"} {
@@ -715,7 +715,7 @@ func TestPushGoesWrong(t *testing.T) {
 // A clone brings settings along, and must never bring a command.
 func TestKeyCommandsFromAClone(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	marker := filepath.Join(t.TempDir(), "ran")
 	for _, content := range []string{
 		"keyPullCommand: touch '%s'\nkeyPushCommand: touch '%s'\n",

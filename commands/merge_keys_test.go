@@ -70,7 +70,7 @@ func (m *mergeRepo) cloneFor(p person) *mergeRepo {
 // TestMergeAcrossRotation merges branches of which one, or each, has another
 // key than the one they came from.
 func TestMergeAcrossRotation(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	want := secrets{"A": "1", "B": "2", "D": "1", "E": "2"}
 	// rotated makes the branches; each may be rotated. The key of base is kept.
@@ -215,7 +215,7 @@ func TestMergeAcrossRotation(t *testing.T) {
 // TestMergePeople merges who shares the key.
 func TestMergePeople(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	alice, bob, carol, dave := newPerson(t), newPerson(t), newPerson(t), newPerson(t)
 	start := newMergeRepo(t, "agent", "A=a").as(alice)
 	start.mustCommand("share", "add", alice.recipient, "--name", "Alice")
@@ -408,7 +408,7 @@ func TestMergePeople(t *testing.T) {
 // and change values: he reads them in its commits.
 func TestMergeExposes(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	alice, bob := newPerson(t), newPerson(t)
 	start := newMergeRepo(t, "agent", "A=a", "OTHER=o", "SAME=s").as(alice)
 	start.mustCommand("share", "add", alice.recipient, "--name", "Alice")
@@ -457,7 +457,7 @@ func TestMergeExposes(t *testing.T) {
 // TestRevertOfRotation takes back a rotation, and the removal of Bob, after a
 // value was added: nothing new is sealed with the key that was retired.
 func TestRevertOfRotation(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	alice, bob := newPerson(t), newPerson(t)
 	for _, change := range [][]string{{"rotate"}, {"share", "remove", "Bob"}} {
 		t.Run(change[0], func(t *testing.T) {

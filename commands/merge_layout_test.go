@@ -12,7 +12,7 @@ import (
 // TestMergePlaces merges formations wherever they may lie.
 func TestMergePlaces(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	base := secrets{"A": "a", "B": "b"}
 	for _, folder := range []string{
 		".", "deep/er/still", "with space", "new\nline", `quo"te's`, "$(touch gone)`x`", "-dash", "ключ-\U0001f511", "back\\slash", "%P", "tab\there",
@@ -119,7 +119,7 @@ func TestMergePlaces(t *testing.T) {
 // TestMergeRenamedFolder has one side rename the formation's folder. What git
 // does not track, the key, stays where it was.
 func TestMergeRenamedFolder(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	files := []string{"formation.afs", "secrets.enc", "secrets", ".gitignore", ".gitattributes"}
 	// side makes a branch that renames the folder, or changes the vault, or both.
@@ -179,7 +179,7 @@ func TestMergeRenamedFolder(t *testing.T) {
 // TestMergeMovedAndChanged has one side rename the folder and change the vault
 // too: git then sees one that was deleted, and a new one.
 func TestMergeMovedAndChanged(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.write(".git/info/exclude", ".key\n") // as at the old place, whose .gitignore goes
 	files := []string{"formation.afs", "secrets.enc", "secrets", ".gitignore", ".gitattributes"}
@@ -284,7 +284,7 @@ func TestMergeMovedAndChanged(t *testing.T) {
 // stops before any driver runs.
 func TestMergeDeletedFiles(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	branches := func(m *mergeRepo, file string, deletedByOurs bool) {
 		for _, branch := range []string{"theirs", "ours"} {
@@ -353,7 +353,7 @@ func TestMergeDeletedFiles(t *testing.T) {
 // TestMergeTemplate merges what people wrote into templates.
 func TestMergeTemplate(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	write := func(m *mergeRepo, branch, template string, changes ...string) {
 		m.git("checkout", "-q", "-B", branch, "base")
@@ -453,7 +453,7 @@ func TestMergeTemplate(t *testing.T) {
 // it is not settled alike.
 func TestMergeCrissCross(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	settle := func(m *mergeRepo, from, how string) {
 		m.Helper()

@@ -159,24 +159,27 @@ func (h *mergeHistory) mergeIn(other string) {
 	h.record(want)
 }
 
+// What somebody asks of TestMergeRandom, from before it has an environment of its own.
+var mergeRounds, mergeSeed = os.Getenv("TEST_MERGE_ROUNDS"), os.Getenv("TEST_MERGE_SEED")
+
 // TestMergeRandom builds two branches of random changes, rotations and merges of
 // each other, merges them in the end in both directions, and compares with a
 // plain three-way merge by name at each step. TEST_MERGE_ROUNDS asks for more
 // rounds, TEST_MERGE_SEED has one of them again.
 func TestMergeRandom(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	rounds := 60
 	if testing.Short() {
 		rounds = 2
 	}
-	if n, err := strconv.Atoi(os.Getenv("TEST_MERGE_ROUNDS")); err == nil {
+	if n, err := strconv.Atoi(mergeRounds); err == nil {
 		rounds = n
 	}
 	seeds := make([]uint64, rounds)
 	for i := range seeds {
 		seeds[i] = rand.Uint64()
 	}
-	if seed, err := strconv.ParseUint(os.Getenv("TEST_MERGE_SEED"), 10, 64); err == nil {
+	if seed, err := strconv.ParseUint(mergeSeed, 10, 64); err == nil {
 		seeds = []uint64{seed}
 	}
 	first := []string{"KEEP=k", "A=0", "B=1", "C=2"}

@@ -501,7 +501,7 @@ func situations() []situation {
 // TestMergeSituations merges each situation with git, in both directions, and
 // compares with the model: values, exit code, stages, template, messages.
 func TestMergeSituations(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent")
 	all := situations()
 	if len(all) < 40 {
@@ -594,7 +594,7 @@ func (m *mergeRepo) on(changes ...string) {
 // TestMergeThroughGit goes through what in git merges besides 'git merge'. Each
 // starts with A, B and C in the vault.
 func TestMergeThroughGit(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b", "C=c")
 	base := secrets{"A": "a", "B": "b", "C": "c"}
 	clean := func(m *mergeRepo) secrets {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"filippo.io/age"
@@ -25,15 +26,23 @@ import (
 func goSettings(t *testing.T) []string {
 	t.Helper()
 	needs.Program(t, "go")
+	settings, err := goPlaces()
+	must(t, err)
+	return settings
+}
+
+var goPlaces = sync.OnceValues(func() ([]string, error) {
 	names := []string{"GOCACHE", "GOPATH", "GOMODCACHE", "GOTOOLCHAIN"}
 	out, err := exec.Command("go", append([]string{"env"}, names...)...).Output()
-	must(t, err)
+	if err != nil {
+		return nil, err
+	}
 	settings := []string{"GOPROXY=off", "GOFLAGS="}
 	for i, value := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		settings = append(settings, names[i]+"="+value)
 	}
-	return settings
-}
+	return settings, nil
+})
 
 // sources is a folder with what CI takes of this project: the action and its
 // scripts, and a program that builds at once and stands in for ours.
@@ -120,7 +129,7 @@ func TestActionUnderAct(t *testing.T) {
 // What the documents say of sops brings every value as it is. sops itself takes
 // minutes to build: its two ways of writing are from its version 3.13.3.
 func TestSopsRecipe(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	line := regexp.MustCompile("sops decrypt [^`\n|]*secrets\\.yaml \\| git muxi-secrets\\s+import -")
 	recipes := 0
 	for _, file := range documents(t) {
@@ -148,7 +157,7 @@ func TestSopsRecipe(t *testing.T) {
 // gitleaks and ours in one chain of hooks: each stops what it knows, and neither
 // takes what the other keeps in the repository for a leak.
 func TestBesideGitleaks(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	needs.Program(t, "gitleaks")
 	const theirs = "gitleaks git --staged --no-banner --redact --verbose"
 	for _, tt := range []struct {
@@ -229,7 +238,7 @@ func TestBesideGitleaks(t *testing.T) {
 // the vault is none of them. What a commit has of such a file is a pointer, so that
 // its content is judged in the work tree alone.
 func TestBesideGitLFS(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	needs.Program(t, "git-lfs")
 	r := newRepo(t)
 	r.mustMuxi("hooks", "install")

@@ -52,7 +52,7 @@ const askKey = "Passphrase of ../"
 // TestSSHKeysOfEveryForm: what ssh-keygen makes is shared with by its .pub, and
 // unlocks; a locked one by its passphrase, on the terminal.
 func TestSSHKeysOfEveryForm(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	const passphrase = "correct horse \u00e9"
 	for _, form := range sample([]struct {
 		name   string
@@ -117,7 +117,7 @@ func TestSSHKeysOfEveryForm(t *testing.T) {
 
 // TestSSHKeyWithAnotherCipher: what the message says makes such a key work.
 func TestSSHKeyWithAnotherCipher(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	key := filepath.Join(b.top, "key")
 	b.tool(t, "ssh-keygen", "-q", "-t", "ed25519", "-a", "1", "-Z", "aes256-gcm@openssh.com", "-N", "some words", "-f", key)

@@ -138,7 +138,7 @@ const (
 )
 
 func TestAddAsks(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	const value = "  two words, \u00e9 and \U0001f511  "
 	for _, stdin := range []string{stdinPipe, stdinClosed, stdinNull} {
 		t.Run("NAME given, stdin "+stdin, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestAddAsks(t *testing.T) {
 // later. Nothing typed at a hidden prompt is shown; what is typed ahead of one
 // the terminal echoes, as for every program.
 func TestAnswersInOneWrite(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	c := b.onTerminal(t, stdinNull, "add")
 	c.waitFor(askFolder)
@@ -187,7 +187,7 @@ func TestAnswersInOneWrite(t *testing.T) {
 
 func TestInterruptedAtPrompts(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	before := b.tree()
 	steps := []struct{ prompt, keys string }{{askFolder, "\r"}, {askName, "openai_api_key\r"}, {askValue, "half a val"}}
@@ -222,7 +222,7 @@ func TestInterruptedAtPrompts(t *testing.T) {
 
 func TestLongPaste(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	long := strings.Repeat("0123456789 abcde", 4096)
 	for name, paste := range map[string]struct{ typed, want string }{
 		"typed":   {long + "\r", long},
@@ -244,7 +244,7 @@ func TestLongPaste(t *testing.T) {
 // TestSetupAsks: each answer is stored at once, so that Ctrl-C and Ctrl-D lose none,
 // and the answers may come at once.
 func TestSetupAsks(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	b.write("agents.afs", "a: ${{ secrets.AAA }}\n")
 	before := b.tree()
@@ -290,7 +290,7 @@ func TestSetupAsks(t *testing.T) {
 // TestAnswersAreShownMasked: on a terminal, a value is answered with its mask and
 // its length, and one of another provider than the name says is asked about.
 func TestAnswersAreShownMasked(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	const anthropic = "sk-ant-api03-Vb3nTq8ZxK1wLr6MyH4cPj9dSf2gVb3nTq8ZxK1w"
 	const doubt = "It begins like an Anthropic key (sk-ant-****). Store it as OPENAI_API_KEY (yes/no)? "
 	b := newSandbox(t, simpleExample, true)
@@ -331,7 +331,7 @@ func TestAnswersAreShownMasked(t *testing.T) {
 // TestChoosesOneOfSeveral: where there are several formations and none was named, a
 // person chooses by number; who watches nothing is not asked.
 func TestChoosesOneOfSeveral(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	must(t, os.CopyFS(filepath.Join(b.top, "other"), os.DirFS(b.dir)))
 	b.do("other value", "-C", "../other", "add", "ONLY_HERE", "--stdin")

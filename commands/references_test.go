@@ -12,7 +12,7 @@ import (
 // its secret from being deleted or called unused, it is in the template, a missing
 // value is said, and a rename goes along.
 func TestEverybodySeesTheSameReferences(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	const name = "SLACK_WEBHOOK_URL"
 	for _, tt := range sample([]struct {
 		about, file, before, spelled, behind string

@@ -11,7 +11,7 @@ import (
 // TestResolveNameByName: on a terminal, resolve alone goes name by name, with what each
 // side has, masked, and who gave it that; it stops with the last name.
 func TestResolveNameByName(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	m := newMergeRepo(t, "agent", "A=a", "B=b", "C=c", "D=d")
 	m.sides([]string{"A=1", "B=1", "-C", "D=1"}, []string{"A=2", "B=2", "C=2", "D=2"})
 	if r := m.merge(); r.code == 0 {

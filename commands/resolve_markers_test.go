@@ -26,7 +26,7 @@ func (m *mergeRepo) byLines(args ...string) {
 // Markers that somebody committed are healed by name: nothing that either side had is
 // lost, and what both changed is asked about.
 func TestResolveCommittedMarkers(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b", "C=c")
 	start.sides([]string{"A=1", "-B", "D=1"}, []string{"A=2", "C=2", "E=2"})
 	merged := secrets{"A": "1", "C": "2", "D": "1", "E": "2"}
@@ -92,7 +92,7 @@ func TestResolveCommittedMarkers(t *testing.T) {
 
 // Where nobody is contested one call heals, for every format.
 func TestResolveCommittedMarkersAtOnce(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	for _, format := range []string{"fernet", "age"} {
 		m := newMergeRepo(t, "agent", "A=a")
 		if r := m.muxiIn(run{}, "convert", "--to", format); format == "age" && r.code != 0 {
@@ -111,7 +111,7 @@ func TestResolveCommittedMarkersAtOnce(t *testing.T) {
 
 // Where the markers were edited away in part, the way back is one typed line.
 func TestResolveBrokenMarkers(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	m := newMergeRepo(t, "agent", "A=a")
 	m.sides([]string{"A=1"}, []string{"A=2"})
 	good := m.head()

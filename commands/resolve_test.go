@@ -13,7 +13,7 @@ import (
 // What is no settling is refused: each way to conclude a merge with a name that
 // nobody said anything about. 'resolve' leads out of each.
 func TestUnsettledMergeIsRefused(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b", "C=c")
 	start.sides([]string{"A=1", "-B", "D=1"}, []string{"A=2", "B=2", "E=2"})
 	want := secrets{"A": "1", "C": "c", "D": "1", "E": "2"} // before it is settled
@@ -97,7 +97,7 @@ func TestUnsettledMergeIsRefused(t *testing.T) {
 
 // TestResolve settles names in every way and order.
 func TestResolve(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b", "C=c")
 	start.sides([]string{"A=1", "-B", "C=1", "D=1"}, []string{"A=2", "B=2", "-C", "D=2", "E=2"})
 	all := []string{"A", "B", "C", "D"}
@@ -188,7 +188,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestResolveOutsideOfAMerge(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	m := newMergeRepo(t, "agent", "A=a")
 	before := m.everything()
 	for code, args := range map[int][]string{1: {"A", "--ours"}, 2: {"A"}} {
@@ -211,7 +211,7 @@ func TestResolveOutsideOfAMerge(t *testing.T) {
 // contested.
 func TestOtherCommandsInAMerge(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.sides([]string{"A=1", "B=1"}, []string{"A=2", "B=2", "E=2"})
 	m := func(t *testing.T) *mergeRepo {
@@ -345,7 +345,7 @@ func TestOtherCommandsInAMerge(t *testing.T) {
 // refused by the next commit and by the push, and resolve still settles it.
 func TestRebaseGoesOnUnsettled(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.git("init", "-q", "--bare", "../remote.git")
 	start.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
@@ -488,7 +488,7 @@ func TestRebaseGoesOnUnsettled(t *testing.T) {
 
 // failures are what keeps a driver from opening a side.
 func TestDriverThatFails(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.sides([]string{"A=1", "D=1"}, []string{"B=2", "E=2"})
 	want := secrets{"A": "1", "B": "2", "D": "1", "E": "2"}
@@ -607,7 +607,7 @@ func TestDriverThatFails(t *testing.T) {
 // TestMergeKilled kills and fails the driver, then resolve, at every step of
 // every file they write.
 func TestMergeKilled(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
 	want := secrets{"A": "1", "B": "b", "D": "1", "E": "2"}
@@ -699,7 +699,7 @@ func (r *repo) muxiEnv(env []string, args ...string) result {
 // leaves conflict markers in vault and template, or one side.
 func TestMergeWithoutDrivers(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.sides([]string{"A=1", "D=1"}, []string{"A=2", "E=2"})
 	want := secrets{"A": "1", "B": "b", "D": "1", "E": "2"}
@@ -781,7 +781,7 @@ func TestMergeWithoutDrivers(t *testing.T) {
 // TestOctopus has git merge two branches at once, which calls no driver.
 func TestOctopus(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	start := newMergeRepo(t, "agent", "A=a", "B=b")
 	start.side("one", "D=1")
 	start.side("two", "E=2")

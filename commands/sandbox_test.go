@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -44,6 +45,24 @@ func isolateProcess(t *testing.T) {
 	t.Helper()
 	gittest.Isolate(t)
 }
+
+// sideBySide is that for a test which sets no variable and changes nothing else of
+// the process: it runs beside others, when those that do are through.
+func sideBySide(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	must(t, sharedEnvironment())
+}
+
+// sharedHome is the home of the tests that run side by side. TestMain removes it.
+var sharedHome string
+
+var sharedEnvironment = sync.OnceValue(func() (err error) {
+	if sharedHome, err = os.MkdirTemp("", "home"); err != nil {
+		return err
+	}
+	return gittest.Take(sharedHome)
+})
 
 func must(t testing.TB, err error) {
 	t.Helper()

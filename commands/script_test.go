@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		standIn()
 	}
 	cli.HelpFlag = ownHelp{cli.HelpFlag.(*cli.BoolFlag)}
-	testscript.Main(detached{ramdisk.Tests{M: m}}, map[string]func(){
+	testscript.Main(detached{m}, map[string]func(){
 		"git-muxi-secrets": standIn,
 		"no-terminal":      noTerminal,
 		"on-terminal":      onTerminal,
@@ -43,11 +43,15 @@ func TestMain(m *testing.M) {
 
 // detached runs the tests without the terminal that somebody may have started them
 // from: no program that they run may ask there.
-type detached struct{ ramdisk.Tests }
+type detached struct{ m *testing.M }
 
 func (d detached) Run() int {
 	syscall.Setsid() // fails for the leader of a group, which go test makes none of us
-	return d.Tests.Run()
+	code := ramdisk.Tests{M: d.m}.Run()
+	if sharedHome != "" {
+		os.RemoveAll(sharedHome)
+	}
+	return code
 }
 
 func standIn() {

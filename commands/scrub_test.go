@@ -74,7 +74,7 @@ func (b *sandbox) scrubbed(tip string) bool {
 // A scrub that fails or is killed at any step is as if it had not run, or is
 // finished by the next command.
 func TestScrubFaultAtEveryStep(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	begin := scrubSandbox(t)
 	tip := begin.git("rev-parse", "HEAD")
 	count := &nth{}

@@ -18,7 +18,7 @@ import (
 // finishes.
 func TestSeveralAllOrNone(t *testing.T) {
 	long(t)
-	isolateProcess(t)
+	sideBySide(t)
 	b := newSandbox(t, simpleExample, true)
 	other := &sandbox{b.TB, b.top, filepath.Join(b.top, "other")}
 	must(t, os.CopyFS(other.dir, os.DirFS(b.dir)))

@@ -309,7 +309,7 @@ const told = `vouch|unvouched-|their side does not open|was rotated since|rotate
 // hers may be under a key that she did not have, her key is wrapped for nobody,
 // she was told, and one typed line leads back to where she was.
 func TestNothingThatArrivesIsObeyed(t *testing.T) {
-	isolateProcess(t)
+	sideBySide(t)
 	needs.Program(t, "git")
 	start := newIntrigue(t)
 	say := regexp.MustCompile(told)

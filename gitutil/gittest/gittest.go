@@ -84,6 +84,25 @@ func Environ(t testing.TB, home string) []string {
 	return append(Strip(os.Environ()), settings...)
 }
 
+// Take gives this process such an environment for good: for the tests of a package
+// that run side by side, when none is left that sets variables.
+func Take(home string) error {
+	settings, err := Settings(home)
+	if err != nil {
+		return err
+	}
+	own := append(Strip(os.Environ()), settings...)
+	os.Clearenv()
+	for _, entry := range own {
+		if name, value, _ := strings.Cut(entry, "="); name != "" {
+			if err := os.Setenv(name, value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // Isolate gives this process such an environment until the test ends, and
 // returns its home. Subtests may run in parallel afterwards.
 func Isolate(t testing.TB) (home string) {

@@ -69,7 +69,8 @@ func findPeer(program string) (peer, error) {
 		return peer{}, err
 	}
 	name := strings.TrimSuffix(filepath.Base(path), ".exe")
-	return peer{path: path, name: name, version: strings.TrimPrefix(built.Main.Version, "v")}, nil
+	version, _, _ := strings.Cut(strings.TrimPrefix(built.Main.Version, "v"), "+") // +dirty: built with a replace
+	return peer{path: path, name: name, version: version}, nil
 }
 
 // write makes the page. kept is its last part, if it stays.
