@@ -119,40 +119,57 @@ const maxFolders = 200_000
 
 // Below returns every formation in root and the folders under it, sorted by
 // path. Symbolic links are not followed, nor are folders below root entered that
-// elsewhere, where not nil, says belong to something else. A folder that cannot be
+// elsewhere, where not nil, says belong to something else: it is asked of those that
+// hold a .git. A folder that cannot be
 // read is passed over: a search is no place to fail.
 func Below(root string, elsewhere func(dir string) bool) []*Formation {
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return nil
+	}
 	var found []*Formation
 	left := maxFolders
 	var look func(dir string)
 	look = func(dir string) {
-		entries, err := os.ReadDir(dir)
+		entries, err := unsorted(dir)
 		if left--; err != nil || left < 0 {
 			return
 		}
 
 		// A name decides whether a folder is worth a closer look: there may be
 		// tens of thousands of them.
-		if slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return IsFormationFile(e.Name()) }) {
+		named := func(is func(string) bool) bool {
+			return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return is(e.Name()) })
+		}
+		if elsewhere != nil && dir != root && named(func(name string) bool { return strings.EqualFold(name, ".git") }) && elsewhere(dir) {
+			return
+		}
+		if named(IsFormationFile) {
 			if f, err := At(dir); err == nil {
 				found = append(found, f)
 			}
 		}
 
 		for _, entry := range entries {
-			path := filepath.Join(dir, entry.Name())
-			if entry.IsDir() && !SkipFolder(entry.Name()) && (elsewhere == nil || !elsewhere(path)) {
-				look(path)
+			if entry.IsDir() && !SkipFolder(entry.Name()) {
+				look(filepath.Join(dir, entry.Name()))
 			}
 		}
 	}
-
-	if root, err := filepath.Abs(root); err == nil {
-		look(root)
-	}
+	look(root)
 
 	slices.SortFunc(found, func(a, b *Formation) int { return strings.Compare(a.Dir, b.Dir) })
 	return found
+}
+
+// unsorted is os.ReadDir without the sorting.
+func unsorted(dir string) ([]fs.DirEntry, error) {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	return folder.ReadDir(-1)
 }
 
 // Path joins the formation's folder and a name in it.

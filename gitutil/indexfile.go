@@ -120,7 +120,8 @@ func EachIndexed(ctx context.Context, repo Repository, again func(), visit func(
 // order. GIT_INDEX_FILE says which index.
 func IndexBlobs(ctx context.Context, repo Repository, path string, v Visitor) error {
 	entries, err := repo.ListIndex(ctx, func(p []byte, mode Mode) bool {
-		return below(string(p), path) && v.wants(string(p), mode)
+		name := string(p)
+		return below(name, path) && v.wants(name, mode)
 	})
 	if err != nil {
 		return err

@@ -84,27 +84,40 @@ func SnapshotsWith(ctx context.Context, repo gitutil.Repository, keys *history.K
 		read[dir] = r
 		list = append(list, r)
 	}
-	owner := func(p string) (*reading, string) {
-		for dir := path.Dir(p); ; dir = path.Dir(dir) {
+	ownerOf := func(dir string) (*reading, string) {
+		for ; ; dir = path.Dir(dir) {
 			if r, ok := read[dir]; ok {
-				return r, Within(dir, p)
+				return r, dir
 			}
 			if dir == "." {
 				return nil, ""
 			}
 		}
 	}
+	// The files of a folder come one after the other, and most folders of a large
+	// repository are no formation's.
+	asked := "\x00" // no path has it
+	var nearest *reading
+	var nearestDir string
 	only := ""
 	if len(dirs) == 1 && dirs[0] != "." {
 		only = dirs[0]
 	}
 	err := from(ctx, only, gitutil.Visitor{
 		Want: func(p string, _ gitutil.Mode) bool {
-			r, rel := owner(p)
-			return r != nil && (rel == formation.VaultFile || rel == formation.RecipientsFile || rel == formation.TemplateFile || formation.MayRefer(rel))
+			if folder := p[:max(strings.LastIndexByte(p, '/'), 0)]; folder != asked {
+				asked = folder
+				nearest, nearestDir = ownerOf(path.Dir(p))
+			}
+			if nearest == nil {
+				return false
+			}
+			rel := Within(nearestDir, p)
+			return rel == formation.VaultFile || rel == formation.RecipientsFile || rel == formation.TemplateFile || formation.MayRefer(rel)
 		},
 		Blob: func(b *gitutil.Blob) error {
-			r, rel := owner(b.Path)
+			r, dir := ownerOf(path.Dir(b.Path))
+			rel := Within(dir, b.Path)
 			switch rel {
 			case formation.VaultFile:
 				r.Version.HasVault, r.Sealed = true, append([]byte(nil), b.Data...)

@@ -3,12 +3,13 @@
 # (git alone, listing and reading the same content) in one run:
 #
 #   check --staged, small      at least 4x as fast as gitleaks, within 2x of the floor
-#   check --staged, big        within 1.5x of the floor
-#   git commit, small          at most 2x one with a hook that is `exit 0`
+#   check --staged, big        within 1.5x of the floor and a walk through the
+#                              folders: it knows what lies in untracked ones too
+#   hook-run pre-commit, big   within 4x of the floor, which it grows with
+#   git commit, small          at most 2x one with as many hooks that are `exit 0`
 #   check --history, hist      within 2x of the floor, at least 15x as fast as
 #                              gitleaks, at most 64 MB, 5 of 5 leaks and no more
-#   growth                     twice the history: twice the time; ten times the
-#                              files: the staged check grows as the floor does
+#   growth                     twice the history: twice the time
 #
 # usage: testdata/bench/check.sh
 #
@@ -37,6 +38,11 @@ ours=$work/bin/git-muxi-secrets
 cat >"$work/bin/floor-staged" <<'EOF'
 #!/bin/sh
 git diff-index --cached --raw -z HEAD | tr '\0' '\n' | sed -n 's/^:[^ ]* [^ ]* [^ ]* \([^ ]*\) .*/\1/p' | git cat-file --batch >/dev/null
+EOF
+cat >"$work/bin/floor-walk" <<'EOF'
+#!/bin/sh
+floor-staged
+find . -name .git -prune -o -name 'formation.*' -print >/dev/null
 EOF
 cat >"$work/bin/floor-history" <<'EOF'
 #!/bin/sh
@@ -84,23 +90,29 @@ compare "The staged check, 20 files ($runs rounds)" -rounds "$runs" \
 compare "The same against gitleaks ($runs rounds)" -rounds "$runs" \
   ::: -name 'gitleaks --staged' -dir "$work/small" "$GITLEAKS" git --staged --no-banner -l error . \
   ::: -name 'check --staged' -faster 4 -dir "$work/small" "$ours" check --staged
-compare "The staged check, 50,000 files ($runs rounds)" -rounds "$runs" \
-  ::: -name 'floor' -dir "$work/big" floor-staged \
-  ::: -name 'check --staged' -within 1.5 -dir "$work/big" "$ours" check --staged \
-  ::: -name 'gitleaks --staged' -dir "$work/big" "$GITLEAKS" git --staged --no-banner -l error .
-compare "The staged check, 500,000 files ($runs rounds)" -rounds "$((runs / 5))" \
-  ::: -name 'floor' -dir "$work/big10" floor-staged \
-  ::: -name 'check --staged' -within 1.5 -dir "$work/big10" "$ours" check --staged
+for shape in big big10; do
+  files=50,000 rounds=$runs
+  [ $shape = big ] || files=500,000 rounds=$((runs / 5))
+  compare "The staged check, $files files ($rounds rounds)" -rounds "$rounds" \
+    ::: -name 'floor, folders walked' -dir "$work/$shape" floor-walk \
+    ::: -name 'check --staged' -within 1.5 -dir "$work/$shape" "$ours" check --staged
+  compare "The hook of a commit, $files files ($rounds rounds)" -rounds "$rounds" \
+    ::: -name 'floor' -dir "$work/$shape" floor-staged \
+    ::: -name 'hook-run pre-commit' -within 4 -dir "$work/$shape" "$ours" hook-run pre-commit \
+    ::: -name 'gitleaks --staged' -dir "$work/$shape" "$GITLEAKS" git --staged --no-banner -l error .
+done
 
 # Whole commits: the same repository three times.
 for name in none exit0 hooks alone; do cp -R "$work/small" "$work/commit-$name"; done
-printf '#!/bin/sh\nexit 0\n' >"$work/commit-exit0/.git/hooks/pre-commit"
-chmod +x "$work/commit-exit0/.git/hooks/pre-commit"
+for hook in pre-commit commit-msg; do # as many as ours
+  printf '#!/bin/sh\nexit 0\n' >"$work/commit-exit0/.git/hooks/$hook"
+  chmod +x "$work/commit-exit0/.git/hooks/$hook"
+done
 (cd "$work/commit-hooks" && "$ours" -q hooks install)
 (cd "$work/commit-alone" && "$ours" -q hooks install && rm .git/hooks/commit-msg)
 for name in none exit0 hooks alone; do (cd "$work/commit-$name" && commit-one 0); done
 compare "A whole git commit ($runs rounds)" -rounds "$runs" \
-  ::: -name 'hook: exit 0' -dir "$work/commit-exit0" commit-one '{n}' \
+  ::: -name 'hooks: exit 0' -dir "$work/commit-exit0" commit-one '{n}' \
   ::: -name 'our hooks' -within 2 -dir "$work/commit-hooks" commit-one '{n}' \
   ::: -name 'our pre-commit alone' -dir "$work/commit-alone" commit-one '{n}' \
   ::: -name 'no hook' -dir "$work/commit-none" commit-one '{n}'

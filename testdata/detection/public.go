@@ -56,7 +56,7 @@ func compare(peers []peer, from, repository, work string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	line := fmt.Sprintf("| %s | %d | %d | %d | %.1f |", repository, found, keys, found-keys, took.Seconds())
+	line := fmt.Sprintf("| %s | %d | %d | %d | %.2f |", repository, found, keys, found-keys, took.Seconds())
 	for _, p := range peers {
 		theirs, took, err := p.in(dir)
 		if err != nil {
@@ -72,7 +72,7 @@ func compare(peers []peer, from, repository, work string) (string, error) {
 				}
 			}
 		}
-		line += fmt.Sprintf(" %d | %d | %d | %.1f |", len(theirs), keys, len(theirs)-keys, took.Seconds())
+		line += fmt.Sprintf(" %d | %d | %d | %.2f |", len(theirs), keys, len(theirs)-keys, took.Seconds())
 	}
 	return line, nil
 }
