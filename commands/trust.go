@@ -43,6 +43,7 @@ func (s *session) sharing(ctx context.Context, f *formation.Formation) (*vouchin
 			folder.KeyFile = found.Content
 		}
 		finder := s.keys()
+		folder.Vanished = finder.Vanished
 		for _, found := range finder.Kept() {
 			folder.Kept = append(folder.Kept, found.Key)
 		}

@@ -42,7 +42,7 @@ func (k *Keys) Arrived(found *formation.FoundKey) (*formation.Arrival, error) {
 		return nil, nil
 	}
 
-	pins, err := trust.PinsFor(owner.layout, rel)
+	pins, err := trust.PinsFor(owner.layout, rel, owner.Vanished)
 	if err != nil || len(pins) == 0 || owner.vouchedFor(dir, pins, found.Key.Public()) {
 		return nil, err
 	}

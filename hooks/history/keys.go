@@ -16,6 +16,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/trust"
 	"github.com/muxi-ai/git-muxi-secrets/internal/trace"
 )
 
@@ -27,6 +28,8 @@ type Keys struct {
 	// Unwrap opens a .key.age and returns the bytes of the .key in it; nil: there
 	// is nobody to do it. It must never ask a person.
 	Unwrap func(wrapped []byte) ([]byte, error)
+	// Vanished are the pins of folders that are there no more.
+	Vanished trust.Pinned
 	// Fault is why the repository cannot be asked; no key is read then.
 	Fault error
 
@@ -73,6 +76,7 @@ func NewKeys(ctx context.Context, repo gitutil.Repository, top string) *Keys {
 	if repo != nil {
 		k.layout = repo.Layout()
 	}
+	k.Vanished = trust.Vanished(k.layout)
 	k.kept = sync.OnceValue(func() []*formation.FoundKey { return k.Keyring().Keys() })
 	k.others = sync.OnceValue(k.readOthers)
 	k.worktrees = sync.OnceValue(k.layout.WorkTrees)

@@ -32,7 +32,7 @@ func (m *Merger) evidence(ctx context.Context, vaultPath string) (*trust.Folder,
 	if err != nil {
 		return nil, nil, err
 	}
-	folder := &trust.Folder{Repo: repo, Dir: path.Dir(vaultPath), Kept: m.kept()}
+	folder := &trust.Folder{Repo: repo, Dir: path.Dir(vaultPath), Vanished: m.Keys.Vanished, Kept: m.kept()}
 	if own := m.Keys.Own(vaultPath); own != nil {
 		folder.KeyFile = own.Content
 	}

@@ -21,6 +21,8 @@ type Folder struct {
 	Dir  string             // from the top, with /
 	// Was are the folders that it was before, by HEAD's history.
 	Was []string
+	// Vanished are the pins of folders that are there no more; nil: they are looked for.
+	Vanished Pinned
 	// File is the work tree's list; nil: there is none.
 	File []byte
 	// Merging are commits that are being brought in.
@@ -126,7 +128,12 @@ func (f *Folder) arrived(ctx context.Context) bool {
 
 // pins takes the folder's pin and those of folders that are gone.
 func (f *Folder) pins(e *Evidence) (err error) {
-	pins, err := PinsFor(f.Repo.Layout(), f.Dir)
+	layout := f.Repo.Layout()
+	vanished := f.Vanished
+	if vanished == nil {
+		vanished = Vanished(layout)
+	}
+	pins, err := PinsFor(layout, f.Dir, vanished)
 	switch {
 	case err != nil:
 		return err
@@ -141,17 +148,26 @@ func (f *Folder) pins(e *Evidence) (err error) {
 // PinsFor returns what keys of a folder are judged by: its pin or, where it has
 // none, those of folders that are there no more, since it may have been one of
 // them. Errors: *safefile.Error.
-func PinsFor(layout gitutil.Layout, dir string) ([]formation.Pin, error) {
-	pins := PinsOf(layout)
-	if pin, ok, err := pins.Get(dir); ok || err != nil {
+func PinsFor(layout gitutil.Layout, dir string, vanished Pinned) ([]formation.Pin, error) {
+	if pin, ok, err := PinsOf(layout).Get(dir); ok || err != nil {
 		return []formation.Pin{pin}, err
 	}
+	return vanished()
+}
 
-	all, err := pins.All()
-	return slices.DeleteFunc(all, func(pin formation.Pin) bool {
-		_, gone := formation.At(filepath.Join(layout.Top, filepath.FromSlash(pin.Folder)))
-		return gone == nil || pin.Gone
-	}), err
+// Pinned returns pins. Errors: *safefile.Error.
+type Pinned func() ([]formation.Pin, error)
+
+// Vanished looks, when first asked, for the pins of folders that are there no more.
+// What it found stays: a command pins folders that are there.
+func Vanished(layout gitutil.Layout) Pinned {
+	return sync.OnceValues(func() ([]formation.Pin, error) {
+		all, err := PinsOf(layout).All()
+		return slices.DeleteFunc(all, func(pin formation.Pin) bool {
+			_, gone := formation.At(filepath.Join(layout.Top, filepath.FromSlash(pin.Folder)))
+			return gone == nil || pin.Gone
+		}), err
+	})
 }
 
 // tips reads the list of HEAD and those of the branches.
