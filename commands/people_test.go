@@ -184,6 +184,7 @@ func TestUnlockAsksOnlyForRecipients(t *testing.T) {
 // TestPassphraseExport: key export --passphrase asks twice, age opens what it
 // prints, key import takes it.
 func TestPassphraseExport(t *testing.T) {
+	long(t)
 	isolateProcess(t)
 	const words = "four random \u00fcber words"
 	b := newSandbox(t, simpleExample, true)

@@ -56,6 +56,9 @@ def normalize(s):
 // Every code point, alone and between letters, and a few thousand mixtures of
 // those that turn into something else.
 func TestNormalizeAgreesWithPython(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it asks Python for every character there is, and -short is given")
+	}
 	python := cryptotest.Python(t)
 	rnd := rand.New(rand.NewPCG(5, 6))
 	var special []rune

@@ -98,6 +98,9 @@ func rulesOf(found []Finding) (rules []Rule) {
 
 // What is not opened is named, with the reason.
 func TestUnread(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it packs what is too large to unpack, and -short is given")
+	}
 	s := knownScanner()
 	deep := []byte("hunter2-hunter2")
 	for range maxNested + 1 {

@@ -87,6 +87,9 @@ func deepIndent(depth int) []byte {
 }
 
 func TestHostileFilesAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads megabytes of the worst there is, and -short is given")
+	}
 	s := knownScanner()
 	for name, content := range hostile() {
 		for _, path := range []string{"formation.afs", "secrets", "a.txt"} {

@@ -93,6 +93,9 @@ func TestValuesOverTheEdgesOfWindows(t *testing.T) {
 
 // A file that is judged as it is read has the findings that it has as a whole.
 func TestLargeFilesAreFilesLikeOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads files of megabytes, and -short is given")
+	}
 	s := knownScanner()
 	s.IsFormation = func(dir string) bool { return dir == "agent" }
 	random := make([]byte, MaxHeld)
