@@ -26,7 +26,8 @@ func TestReplaceable(t *testing.T) {
 	}
 
 	if os.Geteuid() == 0 {
-		t.Skip("root may write anywhere")
+		t.Log("root may write anywhere: .ci/ordinary asks the rest, as an ordinary user")
+		return
 	}
 	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
