@@ -124,6 +124,10 @@ func (c *console) exit(code int, hidden ...string) {
 	if *after != *c.before {
 		c.t.Error("the terminal's modes are not what they were")
 	}
+	const end = "[the end]" // what the command wrote is on the screen before it
+	_, err = io.WriteString(c.slave, "\n"+end+"\n")
+	must(c.t, err)
+	c.waitFor(end)
 	for _, value := range hidden {
 		if strings.Contains(c.shown(), value) {
 			c.t.Error("the screen shows what was typed at a hidden prompt")
