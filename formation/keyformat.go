@@ -218,8 +218,8 @@ func (f *KeyFormat) goesOn(text []byte, start, end int, last Part) bool {
 	}
 
 	switch next := text[end]; next {
-	case '+', '/', '=':
-		return f.bare() && !last.Alphabet.Has('+')
+	case '+', '/', '=': // base64, if it begins with the key by chance, or a path
+		return f.bare() && !last.Alphabet.Has('+') && (f.Weak || next == '=')
 	case '-', '_':
 		if next == '-' && !last.Alphabet.Has('-') {
 			return false

@@ -207,7 +207,8 @@ func isDatabasePassword(authority []byte) bool {
 	if isOwnHost(string(host)) {
 		return Searchable([]byte(password))
 	}
-	return !compose(password).onlyLetters || len(password) >= 12
+	word := password == lower || password == strings.ToUpper(password) || password[1:] == lower[1:] // 'Sesame', but no LvvePAmS
+	return !compose(password).onlyLetters || !word || len(password) >= 12
 }
 
 func isEscape(text string) bool {

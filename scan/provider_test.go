@@ -2,6 +2,7 @@ package scan
 
 import (
 	"encoding/base64"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"strings"
@@ -157,6 +158,29 @@ func TestKeyFormats(t *testing.T) {
 		}
 		if missed > allowed {
 			t.Errorf("%s %s: %d of 2000 keys missed", f.Prefix, f.Form, missed)
+		}
+	}
+}
+
+// A key is found in a path as it is in a sentence.
+func TestKeysInPaths(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(11, 1))
+	for _, f := range formation.KeyFormats() {
+		if f.Weak {
+			continue
+		}
+		for _, around := range []string{"x %s/secret\n", "see https://x.example/z/%s/w\n", "see https://x.example/z/%s\n"} {
+			missed := 0
+			for range 40 {
+				key := formationtest.ProviderKey(r, f)
+				if found := providers([]byte(fmt.Sprintf(around, key))); len(found) != 1 {
+					missed++
+				}
+			}
+			if missed > 8 { // base64 may have a / of its own
+				t.Errorf("%s %s, in %q: %d of 40 keys missed", f.Prefix, f.Form, around, missed)
+			}
 		}
 	}
 }

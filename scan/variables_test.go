@@ -80,7 +80,7 @@ func TestTrimVariant(t *testing.T) {
 
 func TestDatabaseURLs(t *testing.T) {
 	for _, url := range []string{
-		"postgresql://muxi:hunter2-hunter2@db.internal.net:5432/muxi", "postgres://app:S3cretPw9@10.0.0.7/app", "mysql://root:kR9x2mPq@db.example.net/x",
+		"postgresql://muxi:hunter2-hunter2@db.internal.net:5432/muxi", "postgres://app:S3cretPw9@10.0.0.7/app", "mysql://root:kR9x2mPq@db.example.net/x", "postgres://app:" + "LvvePAmS@db.internal.net/app",
 		"mongodb+srv://app:pa55w0rd9x@cluster0.abcde.mongodb.net/db", "redis://:a8d7f6e5c4b3@cache.example.net:6379/0", "amqps://svc:Zx81-kwq@mq.example.net",
 		"postgresql+asyncpg://muxi:hunter2-hunter2@localhost/muxi", "postgres://neondb_owner:" + "npg_" + made(720, 12, alnum) + "@ep-cool.eu-central-1.aws.neon.tech/neondb",
 	} {
