@@ -298,7 +298,7 @@ func keyBody(text []byte, from int) (start, end int, ok bool) {
 // isElided reports whether a line of a block stands for others: documentation shows
 // the first and the last one, and dots between.
 func isElided(block []byte) bool {
-	for line := range bytes.Lines(block) {
+	for line := range bytes.Lines(bytes.ReplaceAll(block, []byte(`\n`), []byte("\n"))) {
 		line = bytes.Trim(line, " \t\r\n\"'`#>|*/,+\\")
 		if dots := bytes.Trim(line, ".[]<>()-"); bytes.Contains(line, []byte("..")) && len(dots) == 0 || string(line) == "…" {
 			return true

@@ -342,5 +342,5 @@ func isPlaceholder(value string) bool {
 // isCiphertext reports whether a value is sealed by another tool: sops, dotenvx,
 // ansible-vault.
 func isCiphertext(value string) bool {
-	return strings.HasPrefix(value, "ENC[") && strings.HasSuffix(value, "]") || strings.HasPrefix(value, "encrypted:") || strings.HasPrefix(value, "$ANSIBLE_VAULT;")
+	return strings.HasPrefix(value, "ENC[AES256_GCM") || strings.HasPrefix(value, "ENC[") && strings.HasSuffix(value, "]") || strings.HasPrefix(value, "encrypted:") || strings.HasPrefix(value, "$ANSIBLE_VAULT;")
 }

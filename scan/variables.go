@@ -168,10 +168,20 @@ func behindDefault(text []byte, from, end int) int {
 func isVendorKey(name, value string) bool {
 	const least = 12
 	switch {
-	case len(value) < least, strings.ContainsAny(value, "${}<>()"), distinct(value) < 6, isSetting(value), isPlaceholder(value), formation.IsSample(value):
+	case len(value) < least, strings.ContainsAny(value, "${}<>()"), distinct(value) < 6, isSetting(value), isPlaceholder(value), formation.IsSample(value), isPointer(value):
 		return false
 	case strings.HasPrefix(formation.TrimVariant(name), "AWS_SECRET"):
 		return len(value) == 40 && span([]byte(value), 0, isBase64) == len(value) // others are those of stand-ins for S3
 	}
 	return strings.ContainsAny(value, "0123456789") || !strings.ContainsAny(value, "-_ .") && compose(value).kinds > 1
+}
+
+// isPointer reports whether a value says in which store of secrets the key is.
+func isPointer(value string) bool {
+	for _, store := range [...]string{"arn:aws", "vault:", "op://"} {
+		if strings.HasPrefix(value, store) {
+			return true
+		}
+	}
+	return false
 }
