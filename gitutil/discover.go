@@ -293,6 +293,17 @@ func isHex(s string) bool {
 	return true
 }
 
+// HeadRef is the ref that HEAD stands for, such as refs/heads/main, read without
+// git; "" where it is detached, or where the refs are in tables (reftable).
+func (l Layout) HeadRef() string {
+	text, err := readSmall(filepath.Join(l.GitDir, "HEAD"))
+	ref, ok := strings.CutPrefix(text, "ref: ")
+	if ref = strings.TrimSpace(ref); err != nil || !ok || ref == "refs/heads/.invalid" {
+		return ""
+	}
+	return ref
+}
+
 // readSmall reads one of git's own one-line files. They are far smaller than
 // the bound, which keeps a hostile one from filling the memory.
 func readSmall(path string) (string, error) {

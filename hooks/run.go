@@ -99,6 +99,7 @@ func (r *Runner) PreCommit(ctx context.Context) (*Outcome, error) {
 		return nil, err
 	}
 	r.keepKeys(basis)
+	out.Add(basis, basis.Scanner.Ref(r.Repo.Layout().HeadRef()))
 	filters, err := r.filters(ctx, basis.Dirs, touched)
 	if err != nil {
 		return nil, err
