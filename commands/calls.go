@@ -72,7 +72,7 @@ func (s *session) atTop() *session {
 	if layout, ok := s.where(); ok && layout.Top != "" {
 		env.Dir, there.dir = layout.Top, ""
 	}
-	there.Env, there.reach = &env, nil
+	there.Env, there.reach, there.ownerless = &env, nil, nil
 	return &there
 }
 
@@ -218,6 +218,37 @@ func (s *session) onPath(file string) string {
 		return s.on(f.Dir)
 	}
 	return s.again()
+}
+
+// callFor is how the program is called on the formation of findings: theirs, else the
+// only one there is. Where there are several, all is how it is called with --all.
+// Both are "" where there is none.
+func (s *session) callFor(found ...scan.Finding) (on, all string) {
+	if layout, ok := s.where(); ok && layout.Top == "" {
+		return program, "" // a bare repository: what is typed is typed in a clone
+	}
+	for _, f := range found {
+		switch owner := s.owner(f.Subject()); {
+		case owner == nil:
+		case on == "":
+			on = s.on(owner.Dir)
+		case on != s.on(owner.Dir):
+			return "", s.anywhere()
+		}
+	}
+	if on != "" {
+		return on, ""
+	}
+	if s.ownerless == nil {
+		s.ownerless = &[2]string{}
+		switch f, several, _ := s.search(); {
+		case f != nil:
+			s.ownerless[0] = s.on(f.Dir)
+		case len(several) > 0:
+			s.ownerless[1] = s.anywhere()
+		}
+	}
+	return s.ownerless[0], s.ownerless[1]
 }
 
 // owner is the formation that a file, by its path from the top with /, belongs to;

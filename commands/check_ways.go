@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -18,39 +19,106 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
-// sayRules says how many findings each rule has, and what mends the first of them,
-// or most of them.
+// sayRules says how many findings each rule has, and what mends them.
 func (s *session) sayRules(found []scan.Finding) {
 	if s.quiet {
 		return
 	}
-	layout, _ := s.where()
 	for _, rule := range scan.Rules() {
-		count, text, extract := 0, "", false
-		for _, f := range found {
-			if f.Rule != rule {
-				continue
+		for _, w := range s.ways(found, func(f scan.Finding) bool { return f.Rule == rule }, func(f scan.Finding) bool {
+			return f.Commit == "" || !isLeak(rule) // what stands in commits has its own ways out
+		}) {
+			line := fmt.Sprintf("%4d %s", w.count, rule)
+			if w.text != "" {
+				line += ": " + w.text
 			}
-			count++
-			if f.Commit != "" && isLeak(rule) {
-				continue // what stands in commits has its own ways out
-			}
-			if followsStep(found, f) || extract || count > doctor.MaxAsked {
-				continue
-			}
-			if way, kind := s.wayOut(f, s.argument(filepath.Join(layout.Top, filepath.FromSlash(f.Subject())))); text == "" || kind == "extract" {
-				text, extract = way, kind == "extract"
+			fmt.Fprintln(s.Err, fold(s.Err, sanitize(line)))
+			if len(w.files) > 0 {
+				fmt.Fprintln(s.Err, fold(s.Err, sanitize("     "+w.others())))
 			}
 		}
-		if count == 0 {
+	}
+}
+
+// way is a way out of findings: a remedy.
+type way struct {
+	text  string // "" for none
+	kind  string // those of one kind differ by the file and the formation alone
+	all   string // the text for any formation; "" where it needs none
+	file  string // what git takes for the finding's file
+	named bool   // the text names it
+
+	count int      // of the findings that it mends
+	files []string // the same for these
+}
+
+// Of the ways out so much fits a screen.
+const (
+	maxWays      = 3 // of one kind, each for another formation
+	maxSaidFiles = 4
+)
+
+// others says what else a way out mends.
+func (w *way) others() string {
+	names := strings.Join(w.files[:min(len(w.files), maxSaidFiles)], ", ")
+	if n := len(w.files) - maxSaidFiles; n > 0 {
+		names += fmt.Sprintf(" and %d more", n)
+	}
+	return "the same for " + names
+}
+
+// ways are the remedies of some of what was found, each once, in the order of the
+// findings; those that have none, or are not asked, are counted under the empty text.
+func (s *session) ways(found []scan.Finding, about, ask func(scan.Finding) bool) (all []*way) {
+	layout, _ := s.where()
+	asked := 0
+	for _, f := range found {
+		if !about(f) {
 			continue
 		}
-		line := fmt.Sprintf("%4d %s", count, rule)
-		if text != "" {
-			line += ": " + text
+		var next way
+		switch {
+		case followsStep(found, f) || !ask(f):
+		case asked == doctor.MaxAsked:
+			next.text = "more like those: mend those first"
+		default:
+			asked++
+			next = s.wayOut(f, s.argument(filepath.Join(layout.Top, filepath.FromSlash(f.Subject()))))
 		}
-		fmt.Fprintln(s.Err, fold(s.Err, sanitize(line)))
+		at := slices.IndexFunc(all, func(w *way) bool {
+			return w.text == next.text || next.named && w.named && w.kind == next.kind
+		})
+		if at < 0 {
+			at = len(all)
+			all = append(all, &next)
+		} else if w := all[at]; w.named && w.file != next.file && !slices.Contains(w.files, next.file) {
+			w.files = append(w.files, next.file)
+		}
+		all[at].count++
 	}
+
+	for i := 0; i < len(all); i++ {
+		all = fewer(all, i)
+	}
+	return all
+}
+
+// fewer makes one way of too many that differ from one of them by the formation alone.
+func fewer(all []*way, at int) []*way {
+	first := all[at]
+	same := func(w *way) bool { return first.kind != "" && w.kind == first.kind }
+	several := slices.DeleteFunc(slices.Clone(all), func(w *way) bool { return !same(w) })
+	if len(several) <= maxWays {
+		return all
+	}
+	for _, w := range several[1:] {
+		first.count += w.count
+		if first.all == "" && !slices.Contains(append(first.files, first.file), w.file) {
+			first.files = append(first.files, w.file)
+		}
+	}
+	first.text = cmp.Or(first.all, first.text)
+	return slices.DeleteFunc(all, func(w *way) bool { return w != first && same(w) })
 }
 
 // hintCommitted says what to do about leaks in commits: in those that nobody has
@@ -66,37 +134,59 @@ func (s *session) hintCommitted(ctx context.Context, repo gitutil.Repository, re
 		own, beside = nil, nil // a shallow clone: whoever made it has a remote
 	}
 	var branches []string // other ones, that have leaks which no remote has
-	var unpushed, key bool
-	pushed := "" // how the program is called where it was
+	var unpushed, elsewhere, values, keys []scan.Finding
 	for _, f := range leaks {
 		if own[f.Commit] {
-			unpushed = true
+			unpushed = append(unpushed, f)
 			continue
 		}
 		if branch := beside[f.Commit]; branch != "" {
 			if name := strings.TrimPrefix(branch, "refs/heads/"); !slices.Contains(branches, name) {
 				branches = append(branches, name)
 			}
+			elsewhere = append(elsewhere, f)
 			continue
 		}
-		if pushed == "" || s.owner(f.Path) != nil {
-			pushed = s.onPath(f.Path)
+		if f.Rule == scan.KeyFile || f.Rule == scan.KeyMaterial {
+			keys = append(keys, f)
+		} else {
+			values = append(values, f)
 		}
-		key = key || f.Rule == scan.KeyFile || f.Rule == scan.KeyMaterial
 	}
-	if unpushed {
-		s.hint("commits that no remote has: '%s scrub' makes them again without it", s.anywhere())
+	if len(unpushed) > 0 {
+		s.hint("commits that no remote has: %s", s.anew(unpushed, ""))
 	}
 	if len(branches) > 0 {
-		s.hint("commits that no remote has, in %s alone: '%s scrub' there makes them again without it; 'git branch -D %s' forgets them",
-			list(branches), s.anywhere(), s.shell().Escape(branches[0]))
+		s.hint("commits that no remote has, in %s alone: %s; 'git branch -D %s' forgets them",
+			list(branches), s.anew(elsewhere, "there "), s.shell().Escape(branches[0]))
 	}
-	if pushed != "" {
-		s.hint("what was pushed is known: have those values replaced where they come from, then '%s add NAME'", pushed)
+	if len(values) > 0 {
+		store := "store the new ones"
+		if on, _ := s.callFor(values...); on != "" {
+			store = fmt.Sprintf("'%s add NAME'", on)
+		}
+		s.hint("what was pushed is known: have those values replaced where they come from, then %s", store)
 	}
-	if key {
-		s.hint("a key that was pushed opens what it sealed: '%s rotate' makes a new one from now on", pushed)
+	foreign := func(f scan.Finding) bool { return f.Foreign }
+	if slices.ContainsFunc(keys, foreign) {
+		s.hint("a private key that was pushed is known: make a new one where it is used")
 	}
+	if keys = slices.DeleteFunc(keys, foreign); len(keys) > 0 {
+		s.hint("a key that was pushed opens what it sealed: %s", renews(s.callFor(keys...)))
+	}
+}
+
+// anew says what makes commits again without the leaks that they have: 'scrub' for
+// what it can take out, and it does nothing before the rest is gone.
+func (s *session) anew(leaks []scan.Finding, there string) string {
+	scrub := fmt.Sprintf("'%s scrub' %smakes them again without it", s.anywhere(), there)
+	switch some, other := slices.ContainsFunc(leaks, scrubs), slices.ContainsFunc(leaks, func(f scan.Finding) bool { return !scrubs(f) }); {
+	case !other:
+		return scrub
+	case some:
+		return "change those by hand where a file's name is the leak, or it is in an archive ('git rebase -i'); then " + scrub
+	}
+	return "change them by hand ('git rebase -i'), since a file's name is the leak, or it is in an archive"
 }
 
 // unpushed are the commits of leaks that no remote has, among others: HEAD's own, and
@@ -156,31 +246,35 @@ func followsStep(all []scan.Finding, f scan.Finding) bool {
 }
 
 // extracts says what extract does for a finding.
-const extracts = "'%s extract' moves what stands in the formation's files into the vault and leaves references"
+const extracts = "'%s' moves what stands in the formation's files into the vault and leaves references"
 
-// wayOut is the remedy of a finding, and what kind of one it is: extract wherever
-// that can do it. file is what git takes for its file.
-func (s *session) wayOut(f scan.Finding, file string) (text, kind string) {
-	if f.Remedy.Stage && strings.ContainsFunc(file, unicode.IsControl) {
-		return "the file on disk is without it: 'git add' stages that", "stage" // no line to type has its name
+// wayOut is the remedy of a finding: extract wherever that can do it. file is what
+// git takes for its file.
+func (s *session) wayOut(f scan.Finding, file string) way {
+	w := way{file: file, kind: strings.Join([]string{string(f.Rule), string(f.Broken), string(f.Where), fmt.Sprint(f.Foreign)}, " ")}
+	on, all := s.callFor(f)
+	if f.Foreign {
+		on, all = "", "" // no formation has such a key
 	}
-	if f.Remedy.Stage {
-		return fmt.Sprintf("the file on disk is without it: 'git add %s' stages that", file), "stage"
+	switch owner := s.movable(f); {
+	case f.Remedy.Stage && strings.ContainsFunc(file, unicode.IsControl):
+		return way{text: "the file on disk is without it: 'git add' stages that"} // no line to type has its name
+	case f.Remedy.Stage:
+		w.text, w.kind = fmt.Sprintf("the file on disk is without it: 'git add %s' stages that", file), "stage"
+	case f.Rule == scan.TemplateValue && f.Remedy.Command != "":
+		return way{} // said behind its message
+	case owner != nil:
+		w.text, w.kind = fmt.Sprintf(extracts, s.on(owner.Dir)+" extract"), "extract"
+		w.all = fmt.Sprintf(extracts, s.anywhere()+" extract --all")
+	case f.Rule == scan.VaultNotEncrypted && f.Path != "" && f.Commit == "" && f.Broken == crypto.NotSealed && !s.atHead(f.Path):
+		w.text, w.kind = fmt.Sprintf("move it away, since it may hold values ('%s'), and out of what is to be committed ('git rm --cached --ignore-unmatch %s')", s.shell().MoveHome(file), file)+imports(f, s.shell(), on), w.kind+" new"
+	case (f.Rule == scan.KeyFile || f.Foreign) && f.Where == "" && !s.knownToGit(f.Path):
+		w.text, w.kind = fmt.Sprintf("move the key out, since git does not track it yet: '%s'; '%s' where it is a copy that nobody needs", s.shell().MoveHome(file), s.shell().Remove(file)), w.kind+" untracked"
+	default:
+		w.text, w.all = remedy(f, s.shell(), on, all, file), remedy(f, s.shell(), "", s.anywhere(), file)
 	}
-	if f.Rule == scan.TemplateValue && f.Remedy.Command != "" {
-		return "", "" // said behind its message
-	}
-	if owner := s.movable(f); owner != nil {
-		return fmt.Sprintf(extracts, s.on(owner.Dir)), "extract"
-	}
-	if f.Rule == scan.VaultNotEncrypted && f.Path != "" && f.Commit == "" && f.Broken == crypto.NotSealed && !s.atHead(f.Path) {
-		on, sh := s.onPath(f.Path), s.shell()
-		return fmt.Sprintf("move it away, since it may hold values ('%s'), and out of what is to be committed ('git rm --cached --ignore-unmatch %s'); '%s import %s' takes values in", sh.MoveHome(file), file, on, sh.AtHome(path.Base(f.Path))), string(f.Rule) + "new"
-	}
-	if f.Rule == scan.KeyFile && f.Where == "" && !s.knownToGit(f.Path) {
-		return fmt.Sprintf("move the key out, since git does not track it yet: '%s'; '%s' where it is a copy that nobody needs", s.shell().MoveHome(file), s.shell().Remove(file)), "untracked key"
-	}
-	return remedy(f, s.shell(), s.onPath(f.Subject()), file), string(f.Rule) + string(f.Broken)
+	w.named = strings.Contains(w.text, " "+file+"'")
+	return w
 }
 
 // knownToGit reports whether git tracks a file of the work tree, by its path from the

@@ -36,9 +36,15 @@ func (s *session) hintCommits(e *Error, hook string, out *hooks.Outcome) {
 
 // scrubs reports whether 'scrub' takes what a finding is about out of its commit.
 func scrubs(f scan.Finding) bool {
+	if f.Commit == "" || f.Where != "" {
+		return false
+	}
 	switch f.Rule {
-	case scan.KeyFile, scan.KeyMaterial, scan.KnownSecret, scan.PlaintextKey, scan.TemplateValue:
-		return f.Commit != "" && f.Where == ""
+	case scan.KeyFile:
+		return true
+	case scan.KeyMaterial, scan.KnownSecret, scan.PlaintextKey, scan.TemplateValue:
+		_, _, placed := f.Span() // not what is in an archive
+		return placed
 	}
 	return false
 }

@@ -198,43 +198,16 @@ func (s *session) stopped(name, what string, pushed bool, errors int, out *hooks
 	return e
 }
 
-// hintRemedies gives for each rule the remedy of its first finding. Where others
-// of it have theirs, which differ by the file alone, they are named behind it.
+// hintRemedies gives the remedies of what was found. Those that differ by the file
+// alone are said once, with the other files behind.
 func (s *session) hintRemedies(e *Error, found []scan.Finding) {
-	layout, _ := s.where()
-	var kinds []string // of remedies: the rule, and whether a command does it
-	told := map[string]bool{}
-	first := map[string]string{}
-	more := map[string][]string{}
-	for _, f := range found {
-		if f.Severity != scan.Error {
+	for _, w := range s.ways(found, func(f scan.Finding) bool { return f.Severity == scan.Error }, func(scan.Finding) bool { return true }) {
+		if w.text == "" {
 			continue
 		}
-		file := s.argument(filepath.Join(layout.Top, filepath.FromSlash(f.Subject())))
-		text, kind := s.wayOut(f, file)
-		if followsStep(found, f) {
-			continue
-		}
-		switch {
-		case text == "" || told[text]:
-			continue
-		case first[kind] == "":
-			kinds = append(kinds, kind)
-			first[kind] = text
-		case !slices.Contains(more[kind], file):
-			more[kind] = append(more[kind], file)
-		}
-		told[text] = true
-	}
-	for _, kind := range kinds {
-		e.hint("%s", first[kind])
-		if files := more[kind]; len(files) > 0 {
-			const most = 4
-			names := strings.Join(files[:min(len(files), most)], ", ")
-			if n := len(files) - most; n > 0 {
-				names += fmt.Sprintf(" and %d more", n)
-			}
-			e.hint("the same for %s", names)
+		e.hint("%s", w.text)
+		if len(w.files) > 0 {
+			e.hint("%s", w.others())
 		}
 	}
 }

@@ -62,9 +62,9 @@ func ruleText(rule scan.Rule) string {
 	return string(rule)
 }
 
-// remedy says how to get rid of a finding, in the shell sh; on is how the program is
-// called on its formation, and file what git takes for its file.
-func remedy(f scan.Finding, sh shell.Shell, on, file string) string {
+// remedy says how to get rid of a finding, in the shell sh; on and all are how the
+// program is called, see callFor, and file what git takes for its file.
+func remedy(f scan.Finding, sh shell.Shell, on, all, file string) string {
 	switch {
 	case f.Where == scan.InName:
 		return "give the file, or the folder, another name ('git mv'), and leave the old one out of the commits that have it"
@@ -77,26 +77,39 @@ func remedy(f scan.Finding, sh shell.Shell, on, file string) string {
 	case f.Path == "":
 		return "leave it out of the message"
 	}
+	if on == "" && (f.Filtered != "" || !inWords(f.Rule)) {
+		return ""
+	}
 	if f.Filtered != "" {
 		return fmt.Sprintf("'%s init' has git keep it as it is; then take the file itself in: 'git add --renormalize %s'", on, file)
 	}
 	switch f.Rule {
 	case scan.KeyFile:
-		return fmt.Sprintf("take the key out: 'git rm --cached %s'; if it was ever pushed, make a new one: '%s rotate'", file, on)
+		return fmt.Sprintf("take the key out: 'git rm --cached %s'; if it was ever pushed, %s", file, renews(on, all))
 	case scan.KeyMaterial:
-		return fmt.Sprintf("take the key out of the file; if it was ever pushed, make a new one: '%s rotate'", on)
+		if f.Foreign {
+			return fmt.Sprintf("take the key out of the file, or the file out of the commit: 'git rm --cached %s'; if it was ever pushed, %s", file, renews(on, all))
+		}
+		return "take the key out of the file; if it was ever pushed, " + renews(on, all)
 	case scan.KnownSecret:
 		return "take the value out; where the formation needs it, write ${{ secrets.NAME }}"
 	case scan.PlaintextKey:
-		return fmt.Sprintf("'%[1]s extract' moves it into the vault and leaves a reference; outside of a formation's files, '%[1]s add NAME' stores it, and the file goes without", on)
+		if on == "" {
+			text := "take it out of the file; what needs it can read it from the environment"
+			if all != "" {
+				text += ", or from the vault of its formation"
+			}
+			return text
+		}
+		return fmt.Sprintf("take it out of the file; '%s add NAME' stores it where the formation needs it", on)
 	case scan.VaultNotEncrypted:
 		switch vault := path.Base(f.Path) == formation.VaultFile; {
-		case vault && f.Broken == crypto.MergeMarkers:
+		case vault && f.Broken == crypto.MergeMarkers && on != "":
 			return fmt.Sprintf("'%s resolve' merges both sides by name, also where the markers were committed", on)
-		case vault && f.Broken == scan.BesideSeal:
+		case vault && f.Broken == scan.BesideSeal && on != "":
 			return fmt.Sprintf("take the line out by hand; if it holds a value, '%s add NAME' stores that then", on)
 		}
-		return fmt.Sprintf("move it away, since it may hold values ('%s'), and bring the sealed one back: 'git restore --staged --worktree %s'; '%s import %s' takes values in", sh.MoveHome(file), file, on, sh.AtHome(path.Base(f.Path)))
+		return fmt.Sprintf("move it away, since it may hold values ('%s'), and bring the sealed one back: 'git restore --staged --worktree %s'", sh.MoveHome(file), file) + imports(f, sh, on)
 	case scan.TemplateValue:
 		return fmt.Sprintf("'%s extract' moves the value into the vault, under another name where that has another value for it", on)
 	case scan.KeyNotIgnored:
@@ -119,10 +132,39 @@ func remedy(f scan.Finding, sh shell.Shell, on, file string) string {
 	return ""
 }
 
+// renews says what makes a new key: rotate, where it is a formation's.
+func renews(on, all string) string {
+	switch {
+	case on != "":
+		return fmt.Sprintf("'%s rotate' makes a new one", on)
+	case all != "":
+		return fmt.Sprintf("'%s rotate --all' makes new ones", all)
+	}
+	return "make a new one where it is used"
+}
+
+// imports says how a formation takes in the values of a vault that was moved away.
+func imports(f scan.Finding, sh shell.Shell, on string) string {
+	if on == "" {
+		return ""
+	}
+	return fmt.Sprintf("; '%s import %s' takes values in", on, sh.AtHome(path.Base(f.Path)))
+}
+
+// inWords reports whether what to do about a rule's findings can be said without a
+// formation.
+func inWords(rule scan.Rule) bool {
+	return isLeak(rule) && rule != scan.TemplateValue || rule == scan.VaultNotEncrypted
+}
+
 // ruleHelp is what to do about a rule's findings, for reports that explain their
 // rules.
 func ruleHelp(rule scan.Rule) string {
-	if text := remedy(scan.Finding{Rule: rule, Path: "x"}, shell.Shell{}, program, "FILE"); text != "" {
+	text := remedy(scan.Finding{Rule: rule, Path: "x"}, shell.Shell{}, program, "", "FILE")
+	if rule == scan.PlaintextKey {
+		text = fmt.Sprintf(extracts, program+" extract") + "; elsewhere, " + text
+	}
+	if text != "" {
 		return strings.ToUpper(text[:1]) + text[1:] + "."
 	}
 	return "See the rules of '" + program + " check' in git-muxi-secrets(1)."

@@ -39,10 +39,11 @@ type session struct {
 	unfilter bool            // git shall keep the formation's files as they are
 	wrote    bool            // files were put in place: an error after that is not "nothing was changed"
 
-	picked  *formation.Formation   // that a person chose among several; nil: none
-	current *formation.Formation   // that the command is about just now; nil before one is chosen
-	reach   []*formation.Formation // those found without -C; nil until asked
-	byGit   bool                   // git started this run, at the top of the work tree
+	picked    *formation.Formation   // that a person chose among several; nil: none
+	current   *formation.Formation   // that the command is about just now; nil before one is chosen
+	reach     []*formation.Formation // those found without -C; nil until asked
+	ownerless *[2]string             // how commands are called for a file of no formation; nil until asked
+	byGit     bool                   // git started this run, at the top of the work tree
 
 	layout *gitutil.Layout    // found once; nil until asked
 	repo   gitutil.Repository // opened once; nil until asked

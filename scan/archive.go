@@ -304,7 +304,7 @@ func (u *unpacker) inside(name string, text []byte, whole, nameOnly bool) (hits 
 	s, file := u.scanner, path.Join(u.path, name)
 	if whole || nameOnly {
 		if kind := keyFile(file, []reading{{text: text}}); kind != "" {
-			return []hit{{rule: KeyFile, message: kind}}, false
+			return []hit{keyFileHit(kind)}, false
 		}
 	}
 	switch {

@@ -39,6 +39,9 @@ type Finding struct {
 	// Remedy, where there is one, is said behind the message, by who knows how the
 	// program is called there.
 	Remedy Remedy `json:"-"`
+	// Foreign says that a key is of a kind that no formation has: a private key of
+	// somebody else's.
+	Foreign bool `json:"-"`
 
 	start, end int // of the value in the file, in bytes; see Span
 }
@@ -106,6 +109,7 @@ type hit struct {
 	broken     crypto.Reason // see Finding
 	from, to   int           // the random part, when it is not start, end
 	remedy     *Remedy       // nil for none: there may be many hits
+	foreign    bool          // see Finding
 }
 
 const (
@@ -185,7 +189,7 @@ func (r *reading) findings(path string, found []Finding, seen map[string]int, at
 		found = append(found, Finding{
 			Rule: h.rule, Severity: h.rule.Severity(), Path: path, Line: line, Column: column,
 			Secret: h.secret, Message: h.message, Fingerprint: fingerprint(identity, seen[identity]), Silenced: by,
-			start: begin, end: end,
+			Foreign: h.foreign, start: begin, end: end,
 		})
 		if h.remedy != nil {
 			found[len(found)-1].Remedy = *h.remedy

@@ -48,7 +48,7 @@ func (s *Scanner) OpenLarge(f Large) (found []Finding, unread []Unread, err erro
 	}
 	all := readings(f.Head)
 	if kind := keyFile(f.Name, all); kind != "" {
-		return append(found, findings(shownAs, []reading{{hits: []hit{{rule: KeyFile, message: kind}}}})...), nil, nil
+		return append(found, findings(shownAs, []reading{{hits: []hit{keyFileHit(kind)}}})...), nil, nil
 	}
 
 	texts := s.windows(&f, shownAs, all)

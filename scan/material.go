@@ -20,10 +20,18 @@ func keyFile(name string, content []reading) string {
 	switch base {
 	case "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk":
 		if slices.ContainsFunc(content, func(r reading) bool { return bytes.Contains(r.text, []byte("PRIVATE KEY")) }) {
-			return "a private SSH key must never be committed"
+			return sshMessage
 		}
 	}
 	return ""
+}
+
+// sshMessage is what is said of a file with a private SSH key.
+const sshMessage = "a private SSH key must never be committed"
+
+// keyFileHit is the hit for what keyFile says of a file.
+func keyFileHit(kind string) hit {
+	return hit{rule: KeyFile, message: kind, foreign: kind == sshMessage}
 }
 
 // isCopy reports whether what follows .key is what people and editors put
@@ -256,7 +264,7 @@ func privateKeys(text []byte, hits []hit) []hit {
 		}
 		if ok {
 			at = blockEnd(text, to)
-			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: true, from: from, to: to, message: "a private key block"})
+			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: true, from: from, to: to, message: "a private key block", foreign: true})
 		}
 	}
 
@@ -269,7 +277,7 @@ func privateKeys(text []byte, hits []hit) []hit {
 		start := at + next
 		at = span(text, start, isBase64)
 		if head := decodeHead(text[start:at]); bytes.Contains(head, []byte("PRIVATE KEY-----")) {
-			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: at-start > 100, message: "a private key block, in base64"})
+			hits = append(hits, hit{rule: KeyMaterial, start: start, end: at, field: start, place: variable(text, start), random: at-start > 100, message: "a private key block, in base64", foreign: true})
 		}
 	}
 }

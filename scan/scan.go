@@ -77,7 +77,7 @@ func nowhere(found []Finding) {
 func (s *Scanner) content(name, path string, content []byte, mode Mode) []Finding {
 	all := readings(content)
 	if kind := keyFile(name, all); kind != "" {
-		return findings(path, []reading{{hits: []hit{{rule: KeyFile, message: kind}}}})
+		return findings(path, []reading{{hits: []hit{keyFileHit(kind)}}})
 	}
 
 	alone := len(all) == 1
