@@ -214,12 +214,17 @@ func TestEnvironmentOfServers(t *testing.T) {
 	env := "auth:\n  type: env\n  BRAVE_API_KEY: hunter2-hunter2\n"
 	wantOne(t, &Scanner{}, "mcp/x.afs", env, PlaintextKey, "hunter2-hunter2")
 	wantOne(t, &Scanner{}, "mcp/x.afs", "env:\n  - GITHUB_TOKEN=hunter2-hunter2\n", PlaintextKey, "hunter2-hunter2")
+	server := "Server=db.example.net;User Id=u;Password=hunter2-hunter2"
+	for _, list := range []string{"env:\n  - DB_CONNECTION_STRING=" + server + "\n", "env: [\"DB_CONNECTION_STRING_PROD=" + server + "\"]\n", "environment:\n  - DB_CONNECTION_STRING=" + server + "\n\tbroken: [\n"} {
+		wantOne(t, &Scanner{}, "mcp/x.afs", list, PlaintextKey, server)
+	}
 	wantOne(t, &Scanner{}, "mcp/x.afs", "env:\n  - name: GITHUB_TOKEN\n    value: hunter2-hunter2\n", PlaintextKey, "hunter2-hunter2")
 	for _, quiet := range []string{
 		"auth:\n  type: env\n  LOG_LEVEL: debugging-everything\n",
 		"auth:\n  type: bearer\n  client_id: hunter2-hunter2\n  token_url: https://x/y\n",
 		"env:\n  TOKEN_KEY: 12345\n  USE_TOKEN: \"true\"\n  SSH_KEY: /run/secrets/key\n  X_KEY: ./a.pem\n  HOME: hunter2-hunter2\n  MAX_TOKENS: hunter2-hunter2\n",
 		"env:\n  - PORT=8080\n  - HOME=/root-is-here\n",
+		"env:\n  - DB_CONNECTION_STRING=Server=h;User Id=u;Password=${DB_PASSWORD}\n  - X_CONNECTION_STRING=Server=h;Integrated Security=true\n  - CONNECTION_NAME=Password=hunter2-hunter2\n",
 		"headers:\n  Content-Type: application/json\n  X-Request-Id: hunter2-hunter2\n",
 	} {
 		wantNone(t, &Scanner{}, "mcp/x.afs", "id: x\n"+quiet)

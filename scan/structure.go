@@ -95,11 +95,11 @@ func (l *leaf) judge(text []byte, r role) (hit, bool) {
 		return l.hit(text, at), true
 	case r == assignment:
 		name, v, ok := strings.Cut(value, "=")
-		if !ok || !isSecretVariable(foldName(name)) {
+		r = environmentRole(foldName(name))
+		if !ok || r == noCredential {
 			return hit{}, false
 		}
 		value, skip = v, len(name)+1
-		r = environment
 	case r == headerLine:
 		name, v, ok := strings.Cut(value, ":")
 		if !ok || !isSecretHeader(foldName(name)) {
