@@ -128,6 +128,9 @@ func (c *commandLine) word(word string, offset int) (at int, ok bool) {
 		return offset + len(name) + 1 + len(value) - len(strings.TrimLeft(value, `"'`)), isSecretArgument(strings.Trim(value, `"'`))
 	case isFlag && !assigned && (isSecretVariable(folded) || isCredentialName(folded)):
 		c.expects = aSecret
+	case isFlag && strings.Contains(value, "=") && strings.IndexByte("-/", value[0]) < 0: // --env=NAME=V
+		unquoted := strings.TrimLeft(value, `"'`)
+		return c.word(strings.TrimRight(unquoted, `"'`), offset+len(word)-len(unquoted))
 	}
 	return 0, false
 }
@@ -162,13 +165,27 @@ func isOptionName(text string) bool {
 	return text != "" && span([]byte(text), 0, isToken) == len(text)
 }
 
-// inner judges JSON that is the value of a variable: {"Authorization": "Bearer V"}.
+// inner judges JSON that is a value, or part of a command line, and may have been
+// made a string once more: {"Authorization": "Bearer V"}, "{\"apiKey\":\"V\"}".
 func (l *leaf) inner(text []byte) (hits []hit) {
-	value := strings.TrimSpace(l.value)
-	if len(value) > maxYAML || !strings.HasPrefix(value, "{") || !strings.HasSuffix(value, "}") || strings.HasPrefix(value, "{{") {
+	if len(l.value) > maxYAML {
 		return nil
 	}
-	leaves, err := parseYAML([]byte(l.value))
+	from, to, backslashes := objectIn(l.value)
+	if from == to {
+		return nil
+	}
+	if key, _, _, _ := tail(l.at); !isCommand(key) && strings.Trim(l.value[:from]+l.value[to:], " \t\r\n\"'") != "" {
+		return nil
+	}
+
+	json := &layer{text: []byte(l.value[from:to])}
+	for ; backslashes > 0; backslashes /= 2 {
+		under := json
+		json = &layer{under: under}
+		unescapeAll(json, under.text, 0, len(under.text), '\\', unescapeBackslash)
+	}
+	leaves, err := parseYAML(json.text)
 	if err != nil {
 		return nil
 	}
@@ -180,12 +197,54 @@ func (l *leaf) inner(text []byte) (hits []hit) {
 			continue
 		}
 		if at, ok := literal(in.value); ok && !isSetting(in.value) {
-			start := l.place(text, min(in.start+at, len(l.value)-1))
+			start := min(in.start+at, len(json.text)-1)
+			start, _ = json.inFile(start, start+1)
+			start = l.place(text, from+start)
 			hits = append(hits, hit{rule: PlaintextKey, start: start, end: max(min(start+len(in.value)-at, l.end), start+1), field: l.field, place: l.at.path() + "." + in.at.path(),
 				message: literalIn + "the JSON of " + fieldName(l.at) + ", where a reference belongs"})
 		}
 	}
 	return hits
+}
+
+// objectIn returns where the first object of JSON in a value stands, and how many
+// backslashes stand before each of its own quotes. Braces of references are none.
+func objectIn(value string) (start, end, backslashes int) {
+	start = strings.IndexByte(value, '{')
+	for start >= 0 && (start > 0 && strings.IndexByte("${", value[start-1]) >= 0 || strings.HasPrefix(value[start:], "{{")) {
+		next := strings.IndexByte(value[start+1:], '{')
+		if next < 0 {
+			return 0, 0, 0
+		}
+		start += 1 + next
+	}
+	if start < 0 {
+		return 0, 0, 0
+	}
+
+	depth, quoted, run, quotes := 0, false, 0, 0
+	for i := start; i < len(value); i++ {
+		switch b := value[i]; {
+		case b == '\\':
+			run++
+			continue
+		case b == '"':
+			if quotes == 0 {
+				backslashes = run
+			}
+			if quotes++; run == backslashes {
+				quoted = !quoted
+			}
+		case b == '{' && !quoted:
+			depth++
+		case b == '}' && !quoted:
+			if depth--; depth == 0 {
+				return start, i + 1, backslashes
+			}
+		}
+		run = 0
+	}
+	return start, max(start, strings.LastIndexByte(value, '}')+1), backslashes
 }
 
 // pathSecret returns where in a URL's path a part stands that only a generator

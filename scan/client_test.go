@@ -9,6 +9,9 @@ import (
 var clientPlaces = map[string]string{
 	"an option and its value": `{"mcpServers": {"a": {"command": "npx", "args": ["-y", "a-mcp", "--api-key", "VALUE"]}}}`,
 	"an option with =":        `{"mcpServers": {"a": {"command": "npx", "args": ["--token=VALUE"]}}}`,
+	"a container's variable":  `{"mcpServers": {"a": {"command": "docker", "args": ["run", "--env=GH_TOKEN=VALUE", "i"]}}}`,
+	"an option's JSON":        `{"mcpServers": {"a": {"command": "npx", "args": ["--config={\"apiKey\":\"VALUE\"}"]}}}`,
+	"JSON in JSON":            `{"mcpServers": {"a": {"command": "npx", "args": ["-y", "@smithery/cli@latest", "run", "x", "--config", "\"{\\\"apiKey\\\":\\\"VALUE\\\"}\""]}}}`,
 	"a header's option":       `{"mcpServers": {"a": {"args": ["mcp-remote", "https://x.example.net", "--header", "Authorization: Bearer VALUE"]}}}`,
 	"a command":               `{"servers": {"a": {"command": "npx a-mcp --api-key VALUE"}}}`,
 	"a header":                `{"mcpServers": {"a": {"url": "https://x.example.net/mcp", "headers": {"X-Api-Key": "VALUE"}}}}`,

@@ -17,6 +17,7 @@ func FuzzFile(f *testing.F) {
 		"llm:\n  api_keys:\n    openai: \"VALUE\"\n", "VALUE", "A=VALUE\n", "{auth: {type: env, X_KEY: VALUE}}", "a: &a VALUE\ntoken: *a\n",
 		"<<<<<<<\n- id: VALUE\n  token: |\n    VALUE\n", "postgres://a:VALUE@h/x", "${{ secrets.VALUE }}", "\\u0041\\n%41VALUE", "env:\n - X_KEY=VALUE",
 		"-----BEGIN PRIVATE " + "KEY-----\nVALUE", "\xff\xfeV\x00A\x00", "token: 'VALUE''VALUE'\n---\n? VALUE\n: token", "k: !!str &x >-\n\n   VALUE\n",
+		"id: x\nargs: [\"--env=X_KEY=VALUE\", \"--config\", \"\\\"{\\\\\\\"apiKey\\\\\\\":\\\\\\\"VALUE\\\\\\\"}\\\"\"]\n",
 	} {
 		f.Add(uint8(i), []byte(text))
 	}

@@ -55,11 +55,11 @@ func judge(text []byte, leaves []leaf) (hits []hit) {
 		found := l.inner(text)
 		r := roleOf(l.at, types[l.parent], names[l.parent])
 		switch {
-		case len(found) > 0 && r != credential:
 		case r == argument:
-			if at, ok := command.secretIn(&l); ok {
+			if at, ok := command.secretIn(&l); ok && len(found) == 0 {
 				found = []hit{l.wordOf(text, at)}
 			}
+		case len(found) > 0 && r != credential:
 		default:
 			found = nil
 			if h, ok := l.judge(text, r); ok {
@@ -134,14 +134,13 @@ func (l *leaf) place(text []byte, at int) int {
 	}
 	rest, source := l.value[at:], text[l.start:max(l.start, min(l.end, len(text)))]
 	rest = rest[:min(len(rest), 16)] // enough to find it, short enough not to meet a line break
-	if cut := strings.IndexAny(rest, " \n$"); cut > 0 {
+	if cut := strings.IndexAny(rest, " \n$\"\\"); cut > 0 {
 		rest = rest[:cut]
 	}
-	if bytes.HasPrefix(source[min(at, len(source)):], []byte(rest)) {
-		return l.start + at
-	}
-	if next := bytes.Index(source, []byte(rest)); next >= 0 {
-		return l.start + next
+	for _, from := range [...]int{min(at, len(source)), 0} { // escapes and indentation make it longer
+		if next := bytes.Index(source[from:], []byte(rest)); next >= 0 {
+			return l.start + from + next
+		}
 	}
 	return l.start
 }
