@@ -175,6 +175,9 @@ func unescapeBackslash(dst, text []byte) (one []byte, size int) {
 			return utf8.AppendRune(dst, v), 10
 		}
 	case 'u':
+		if v, size := bracedNumber(text[2:]); size > 0 {
+			return utf8.AppendRune(dst, v), 2 + size
+		}
 		v, ok := hexNumber(text[2:], 4)
 		if !ok {
 			break
@@ -190,6 +193,20 @@ func unescapeBackslash(dst, text []byte) (one []byte, size int) {
 	}
 
 	return append(dst, text[1]), 2
+}
+
+// bracedNumber reads {67}, as JavaScript, Rust, Swift and PHP write a character
+// behind \u.
+func bracedNumber(text []byte) (v rune, size int) {
+	end := bytes.IndexByte(text[:min(len(text), 8)], '}')
+	if end < 2 || text[0] != '{' {
+		return 0, 0
+	}
+	v, ok := hexNumber(text[1:end], end-1)
+	if !ok {
+		return 0, 0
+	}
+	return v, end + 1
 }
 
 func hexNumber(text []byte, digits int) (v rune, ok bool) {

@@ -65,6 +65,7 @@ func TestBackslashes(t *testing.T) {
 		`\x41\x4a\x4B`: "AJK", `\x4`: "x4", `\x4g`: "x4g",
 		`\u0041\u00e9\u00E9x`: "Aééx", `\u004`: "u004", `\u004g1`: "u004g1",
 		`\ud83d\ude00x`: "😀x", `\uD83D\uDE00`: "😀", `\ud83dx`: "\ufffdx", `\ud83d\ude0`: "\ufffdude0", `\ud83d\nx`: "\ufffd\nx", `\ud83d`: "\ufffd", `\ud83d\u0041`: "\ufffdA",
+		`\u{41}\u{e9}\u{1F600}\u{00004a}x`: "Aé😀Jx", `\u{}`: "u{}", `\u{41`: "u{41", `\u{0000041}`: "u{0000041}", `\u{4g}`: "u{4g}", `\u{`: "u{", `\u{110000}`: "\ufffd",
 		`\U0001F600x`: "😀x", `\U0001F60`: "U0001F60",
 		"a\\\n \t b": "ab", "a\\\r\n  b": "ab", "a\\\r b": "a\r b", "a\\\n\nb": "a\nb", "a\\\n": "a", `a\`: `a\`, `a\\`: `a\`,
 	} {
@@ -121,6 +122,7 @@ func FuzzLayers(f *testing.F) {
 	for _, text := range scantest.Spelled("hunter2-hunter2") {
 		f.Add([]byte(text))
 	}
+	f.Add([]byte("1 KEY=" + strings.ReplaceAll(knownValues["LINES"], "\n", "\n22 ")))
 	s := knownScanner()
 	f.Fuzz(func(t *testing.T, text []byte) {
 		hits, _ := s.layers(text, true, nil)

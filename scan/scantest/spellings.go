@@ -51,6 +51,7 @@ func Spelled(s string) map[string]string {
 		"entities":            entity(s, "&#%d;"),
 		"entities, hex":       entity(s, "&#x%X;"),
 		"backslash u":         UnicodeEscapes(s),
+		"backslash u, braced": entity(s, `\u{%x}`),
 		"backslash x":         entity(s, `\x%02x`),
 		"JSON in JSON":        strings.ReplaceAll(UnicodeEscapes(s), `\`, `\\`),
 		"YAML, broken":        "key: \"" + s[:5] + "\\\n     " + s[5:9] + "\\\r\n\t" + s[9:] + "\"",
