@@ -29,7 +29,8 @@ type Known struct {
 // first by formation and name is the one that findings speak of.
 //
 // Each value is looked for as it is, as base64 (at any offset, both alphabets), as
-// hex, as UTF-16, and, when it has several lines, indented or with other line ends;
+// hex, as UTF-16, and, when it has several lines, indented, with other line ends or
+// behind the prefixes of a log;
 // all of these in each layer of a text as well.
 func NewKnown(values []NamedValue, keys ...[]byte) *Known {
 	values = slices.Clone(values)
@@ -129,26 +130,129 @@ func (k *Known) wholeBlocks(text []byte, found []match) []match {
 }
 
 // growBlock checks that the other lines of a value stand around the one that
-// m matched, each on a line of its own, whatever the indentation.
+// m matched, each on a line of its own, whatever the indentation. A log or a diff
+// has more than that in front of each.
 func growBlock(text []byte, m match, lines [][]byte) (match, bool) {
 	anchor := longestLine(lines)
 	start, end := m.start, m.end
+	prefix := prefixOf(text, start)
+	begin := start - len(prefix)
 	for i := anchor + 1; i < len(lines); i++ {
-		at, ok := nextLine(text, end)
-		if !ok || !bytes.HasPrefix(text[at:], lines[i]) {
+		at, p, ok := lineBelow(text, end, lines[i], prefix, i == 1, i == len(lines)-1)
+		if !ok {
 			return m, false
 		}
-		end = at + len(lines[i])
+		prefix, end = p, at+len(lines[i])
 	}
 
 	for i := anchor - 1; i >= 0; i-- {
-		at, ok := lineBefore(text, start)
-		if !ok || !bytes.HasSuffix(text[:at], lines[i]) {
+		at, p, ok := lineAbove(text, begin, lines[i], prefix, i == 0)
+		if !ok {
 			return m, false
 		}
-		start = at - len(lines[i])
+		start, begin = at, at-len(p)
+	}
+	if len(bytes.TrimRight(prefix, blanks)) > 0 {
+		return match{start, end, m.value, formWrapped}, true
 	}
 	return match{start, end, m.value, formRaw}, true
+}
+
+// maxPrefix is how many bytes are looked at of what stands on its line before a line
+// of a value.
+const maxPrefix = 256
+
+// prefixOf returns what stands before at on its line.
+func prefixOf(text []byte, at int) []byte {
+	near := text[max(0, at-maxPrefix):at]
+	return near[bytes.LastIndexByte(near, '\n')+1:]
+}
+
+// lineBelow finds a line of a value on the one behind at, behind a prefix like the
+// given one; lines with nothing else are skipped. The first line of a value, which
+// the second one follows, may have more before it, the last one more behind it.
+func lineBelow(text []byte, at int, line, prefix []byte, second, last bool) (start int, own []byte, ok bool) {
+	for {
+		content, ok := nextLine(text, at)
+		if !ok {
+			return 0, nil, false
+		}
+		begin := content - len(prefixOf(text, content))
+		near := text[begin:min(len(text), begin+maxPrefix+len(line))]
+		near = near[:lineLength(near)]
+		from := 0
+		if !last {
+			from = max(0, len(bytes.TrimRight(near, blanks))-len(line))
+		}
+		for ; ; from++ {
+			next := bytes.Index(near[from:], line)
+			if next < 0 {
+				break
+			}
+			from += next
+			if p := near[:from]; alike(p, prefix) || second && begins(prefix, p) {
+				return begin + from, p, true
+			}
+		}
+		if at = begin + len(near); at < len(text) && text[at] != '\n' || !isOnly(near, prefix) {
+			return 0, nil, false
+		}
+	}
+}
+
+// lineAbove is lineBelow backwards, from where a line begins.
+func lineAbove(text []byte, begin int, line, prefix []byte, first bool) (start int, own []byte, ok bool) {
+	for {
+		at, ok := lineBefore(text, begin)
+		if !ok {
+			return 0, nil, false
+		}
+		if bytes.HasSuffix(text[:at], line) {
+			start = at - len(line)
+			if p := prefixOf(text, start); alike(p, prefix) || first && begins(p, prefix) {
+				return start, p, true
+			}
+		}
+		near := prefixOf(text, at)
+		if begin = at - len(near); len(near) == 0 || !isOnly(near, prefix) {
+			return 0, nil, false
+		}
+	}
+}
+
+// alike reports whether two lines with such prefixes may be of one log: the prefixes
+// are of one length, with the indentation behind them or without, or differ in
+// numbers alone.
+func alike(a, b []byte) bool {
+	one, other := bytes.TrimRight(a, blanks), bytes.TrimRight(b, blanks)
+	if len(one) == 0 || len(other) == 0 {
+		return len(one) == len(other)
+	}
+	return len(a) == len(b) || len(one) == len(other) || bytes.Equal(prefixKind(one), prefixKind(other))
+}
+
+// isOnly reports whether a line holds nothing behind such a prefix.
+func isOnly(line, prefix []byte) bool {
+	return alike(bytes.TrimRight(line, blanks), bytes.TrimRight(prefix, blanks))
+}
+
+// begins reports whether text begins with such a prefix.
+func begins(text, prefix []byte) bool {
+	prefix = bytes.TrimRight(prefix, blanks)
+	return len(prefix) <= len(text) && bytes.Equal(prefixKind(text[:len(prefix)]), prefixKind(prefix))
+}
+
+// prefixKind is a prefix with one 0 for each of its numbers.
+func prefixKind(prefix []byte) (kind []byte) {
+	for i, b := range prefix {
+		switch {
+		case !is(b, isDigit):
+			kind = append(kind, b)
+		case i == 0 || !is(prefix[i-1], isDigit):
+			kind = append(kind, '0')
+		}
+	}
+	return kind
 }
 
 // nextLine skips blanks, one or more line ends and the indentation after them.
@@ -170,6 +274,8 @@ func lineBefore(text []byte, at int) (int, bool) {
 	}
 	return at, ended
 }
+
+const blanks = " \t\r\n"
 
 func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
 

@@ -193,6 +193,65 @@ func TestKnownSecretsAtTheEdge(t *testing.T) {
 	}
 }
 
+// A log or a diff has something of its own in front of each line of a value.
+func TestKnownSecretsBehindPrefixes(t *testing.T) {
+	for what, c := range map[string]struct {
+		prefixes []string // one for each line, the last one for all that follow
+		want     int
+	}{
+		"none":                 {[]string{""}, 1},
+		"indentation":          {[]string{"key: ", "  ", "\t", "    "}, 1},
+		"a time":               {[]string{"2024-05-01T10:11:12Z "}, 1},
+		"times":                {[]string{"2024-05-01T10:11:12.9Z ", "2024-05-01T10:11:12.91Z ", "2024-05-01T10:11:13.002Z "}, 1},
+		"a container":          {[]string{"app-1  | "}, 1},
+		"containers' ids":      {[]string{"[a81f] ", "[77b0] ", "[0c8f] "}, 1},
+		"a padded container":   {[]string{"   app | "}, 1},
+		"a name, padded":       {[]string{"   app | KEY=", "   app | "}, 1},
+		"a diff":               {[]string{"+"}, 1},
+		"a quote":              {[]string{"> "}, 1},
+		"a comment, indented":  {[]string{"# ", "#   ", "#  ", "# "}, 1},
+		"a name before":        {[]string{"app-1  | KEY=", "app-1  | "}, 1},
+		"a name before, times": {[]string{"10:11:09 KEY=\"", "10:11:10 ", "10:11:11 "}, 1},
+		"numbered lines":       {[]string{"9: ", "10: ", "11: "}, 1},
+		"several logs":         {[]string{"app-1  | ", "worker-1  | "}, 0},
+		"a log, then none":     {[]string{"app-1  | ", ""}, 1},
+		"none, then a log":     {[]string{"", "app-1  | "}, 0},
+		"words":                {[]string{"and then ", "there was "}, 0},
+		"one other":            {[]string{"app-1  | ", "app-1  | ", "and then it was "}, 0},
+		"more than a prefix":   {[]string{strings.Repeat("x", 300)}, 0},
+	} {
+		for name, value := range map[string]string{
+			"first": "a first line of it 123\nx 456\nthird\nx", "middle": "first 123\n\nsecond, a longer line 456\nthird", "last": "first 123\n  second\n\nthird, a longer line 456", "two": "first 123\nsecond, a longer line 456",
+		} {
+			if what == "one other" && name == "two" {
+				continue
+			}
+			s := &Scanner{Known: NewKnown([]NamedValue{{Formation: "f", Name: "A", Value: []byte(value)}})}
+			text := ""
+			for i, line := range strings.Split("x\n"+value+"\nx", "\n") {
+				if i > 0 {
+					text += c.prefixes[min(i-1, len(c.prefixes)-1)]
+				}
+				text += line + "\n"
+			}
+			for ends, text := range map[string]string{"lines": text, "trimmed": strings.ReplaceAll(text, " \n", "\n"), "windows": strings.ReplaceAll(text, "\n", "\r\n")} {
+				found := only(s.File("a.log", []byte(text), Regular), KnownSecret)
+				if len(found) != c.want || c.want > 0 && found[0].Line != 2 {
+					t.Errorf("%s, %s, %s: want %d,%s", what, name, ends, c.want, summary(found))
+				}
+			}
+		}
+	}
+	value := "first 123\nsecond, a longer line 456\nthird"
+	s := &Scanner{Known: NewKnown([]NamedValue{{Formation: "f", Name: "A", Value: []byte(value)}})}
+	if found := only(s.File("a.log", []byte("INFO  first 123\nERROR second, a longer line 456\nINFO  third\n"), Regular), KnownSecret); len(found) != 1 {
+		t.Errorf("behind levels:%s", summary(found))
+	}
+	for _, text := range []string{"+first 123\n+other\n+second, a longer line 456\n+third\n", "+first 123\n+second, a longer line 456 and more\n+third\n", "+second, a longer line 456\n+third\n", "+first 123\n+second, a longer line 456\n+thir"} {
+		wantNone(t, s, "a.log", text)
+	}
+}
+
 func TestNilKnown(t *testing.T) {
 	for _, k := range []*Known{nil, NewKnown(nil), NewKnown([]NamedValue{{Name: "A", Value: []byte("localhost")}})} {
 		if found, _ := k.find([]byte("localhost hunter2-hunter2")); found != nil {
