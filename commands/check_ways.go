@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"path"
 	"path/filepath"
 	"slices"
@@ -19,22 +20,35 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
-// sayRules says how many findings each rule has, and what mends them.
+// sayRules says how many findings each rule has, and what mends them: what extract
+// can do, or what mends most of them, and below that what else mends how many.
 func (s *session) sayRules(found []scan.Finding) {
 	if s.quiet {
 		return
 	}
+	say := func(format string, values ...any) {
+		fmt.Fprintln(s.Err, fold(s.Err, sanitize(fmt.Sprintf(format, values...))))
+	}
 	for _, rule := range scan.Rules() {
-		for _, w := range s.ways(found, func(f scan.Finding) bool { return f.Rule == rule }, func(f scan.Finding) bool {
+		ways := s.ways(found, func(f scan.Finding) bool { return f.Rule == rule }, func(f scan.Finding) bool {
 			return f.Commit == "" || !isLeak(rule) // what stands in commits has its own ways out
-		}) {
-			line := fmt.Sprintf("%4d %s", w.count, rule)
-			if w.text != "" {
-				line += ": " + w.text
+		})
+		slices.SortStableFunc(ways, func(a, b *way) int { return cmp.Compare(b.weight(), a.weight()) })
+		total := 0
+		for _, w := range ways {
+			total += w.count
+		}
+		for i, w := range ways {
+			switch {
+			case i == 0 && w.text == "":
+				say("%4d %s", total, rule)
+			case i == 0:
+				say("%4d %s: %s", total, rule, w.text)
+			case w.text != "":
+				say("     %d of these: %s", w.count, w.text)
 			}
-			fmt.Fprintln(s.Err, fold(s.Err, sanitize(line)))
 			if len(w.files) > 0 {
-				fmt.Fprintln(s.Err, fold(s.Err, sanitize("     "+w.others())))
+				say("     %s", w.others())
 			}
 		}
 	}
@@ -50,6 +64,17 @@ type way struct {
 
 	count int      // of the findings that it mends
 	files []string // the same for these
+}
+
+// weight orders the ways out of one rule's findings.
+func (w *way) weight() int {
+	switch {
+	case w.text == "":
+		return 0
+	case w.kind == extractKind:
+		return math.MaxInt
+	}
+	return w.count
 }
 
 // Of the ways out so much fits a screen.
@@ -245,6 +270,9 @@ func followsStep(all []scan.Finding, f scan.Finding) bool {
 	})
 }
 
+// extractKind is the kind of what extract mends.
+const extractKind = "extract"
+
 // extracts says what extract does for a finding.
 const extracts = "'%s' moves what stands in the formation's files into the vault and leaves references"
 
@@ -264,7 +292,7 @@ func (s *session) wayOut(f scan.Finding, file string) way {
 	case f.Rule == scan.TemplateValue && f.Remedy.Command != "":
 		return way{} // said behind its message
 	case owner != nil:
-		w.text, w.kind = fmt.Sprintf(extracts, s.on(owner.Dir)+" extract"), "extract"
+		w.text, w.kind = fmt.Sprintf(extracts, s.on(owner.Dir)+" extract"), extractKind
 		w.all = fmt.Sprintf(extracts, s.anywhere()+" extract --all")
 	case f.Rule == scan.VaultNotEncrypted && f.Path != "" && f.Commit == "" && f.Broken == crypto.NotSealed && !s.atHead(f.Path):
 		w.text, w.kind = fmt.Sprintf("move it away, since it may hold values ('%s'), and out of what is to be committed ('git rm --cached --ignore-unmatch %s')", s.shell().MoveHome(file), file)+imports(f, s.shell(), on), w.kind+" new"

@@ -77,21 +77,25 @@ func Settings(home string) ([]string, error) {
 // Environ is this process's environment after Strip and Settings.
 func Environ(t testing.TB, home string) []string {
 	t.Helper()
-	settings, err := Settings(home)
+	own, err := environ(home)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(Strip(os.Environ()), settings...)
+	return own
+}
+
+func environ(home string) ([]string, error) {
+	settings, err := Settings(home)
+	return append(Strip(os.Environ()), settings...), err
 }
 
 // Take gives this process such an environment for good: for the tests of a package
 // that run side by side, when none is left that sets variables.
 func Take(home string) error {
-	settings, err := Settings(home)
+	own, err := environ(home)
 	if err != nil {
 		return err
 	}
-	own := append(Strip(os.Environ()), settings...)
 	os.Clearenv()
 	for _, entry := range own {
 		if name, value, _ := strings.Cut(entry, "="); name != "" {
