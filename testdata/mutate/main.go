@@ -39,6 +39,7 @@ type options struct {
 	timeout  time.Duration
 	tests    string // -test.run and -test.skip of the package's own tests
 	skip     string
+	short    bool     // -test.short, of all
 	with     []string // PACKAGE:REGEXP, run where the package's own tests notice nothing
 	only     *regexp.Regexp
 	list     bool
@@ -65,6 +66,7 @@ func parse(args []string, messages io.Writer) (options, error) {
 	flags.DurationVar(&o.timeout, "timeout", 0, "for the tests of one mutant (default: ten times what they take without one, and 30s)")
 	flags.StringVar(&o.tests, "run", "", "only these of the package's own tests, as go test's -run")
 	flags.StringVar(&o.skip, "skip", "", "all but these of them")
+	flags.BoolVar(&o.short, "short", false, "run tests as go test -short does")
 	flags.Func("with", "`PACKAGE:REGEXP`: tests of another package for what is left; may be repeated", func(value string) error {
 		if !strings.Contains(value, ":") {
 			return errors.New("want PACKAGE:REGEXP")

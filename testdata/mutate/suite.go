@@ -27,6 +27,8 @@ type suite struct {
 	timeout time.Duration
 }
 
+func (o options) shortArg() string { return fmt.Sprintf("-test.short=%t", o.short) }
+
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // suitesOf returns the suites for the mutants of each folder. The package's own
@@ -40,7 +42,7 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 	var others []suite
 	for _, with := range o.with {
 		pkg, tests, _ := strings.Cut(with, ":")
-		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests}}
+		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests, o.shortArg()}}
 		took, _, err := passes(ctx, &other, o, work)
 		if err != nil {
 			return nil, err
@@ -49,7 +51,7 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 		others = append(others, other)
 	}
 	for _, folder := range sorted(suites) {
-		own := suite{pkg: "./" + folder, folder: folder, args: []string{"-test.run=" + o.tests, "-test.skip=" + o.skip}}
+		own := suite{pkg: "./" + folder, folder: folder, args: []string{"-test.run=" + o.tests, "-test.skip=" + o.skip, o.shortArg()}}
 		took, byTest, err := passes(ctx, &own, o, work)
 		if err != nil {
 			return nil, err
