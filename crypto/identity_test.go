@@ -228,9 +228,12 @@ func parseSK(t *testing.T, cipher string) error {
 	}
 	public := decodeBlob(t, sshBlob(kind, string(ed25519Point()), "ssh:"))
 	body := "openssh-key-v1\x00" + decodeBlob(t, sshBlob(cipher, kdf, "")) + "\x00\x00\x00\x01" + decodeBlob(t, sshBlob(public, strings.Repeat("\x00", 64)))
-	file := pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte(body)})
-	_, err := ParseIdentities(file, nil, "id_sk")
+	_, err := ParseIdentities([]byte(asOpenSSH(body)), nil, "id_sk")
 	return err
+}
+
+func asOpenSSH(body string) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: []byte(body)}))
 }
 
 func TestParseIdentities(t *testing.T) {
@@ -262,6 +265,8 @@ func TestParseIdentities(t *testing.T) {
 		"ssh, text first": {"Bag Attributes\n" + ssh, 1, ""},
 		"ssh, cut":        {ssh[:len(ssh)/2], 0, "damaged"},
 		"ssh, other":      {strings.Replace(ssh, "A", "B", 1), 0, "damaged"},
+		"OpenSSH, empty":  {asOpenSSH(""), 0, "damaged"},
+		"OpenSSH, inside": {asOpenSSH("openssh-key-v1\x00\x00\x00\x00\x04no"), 0, "damaged"},
 		"good and bad":    {one.String() + "\nAGE-SECRET-KEY-1XYZ\n" + hybrid.String() + "\nx\n", 2, "line 2 is a damaged age identity"},
 		"empty":           {"", 0, "no identity"},
 		"comments":        {"# " + one.String() + "\n", 0, "no identity"},

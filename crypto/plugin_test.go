@@ -223,17 +223,18 @@ func TestPluginErrors(t *testing.T) {
 		plugin  string
 		missing bool
 		text    string
+		says    string
 	}{
-		"not installed": {"absent", true, ""},
-		"its own words": {"fails", false, "the device is [2Jnot there at all"},
-		"dies":          {"dies", false, ""},
-		"babbles":       {"babbles", false, ""},
+		"not installed": {"absent", true, "", "there is no 'age-plugin-absent' on PATH"},
+		"its own words": {"fails", false, "the device is [2Jnot there at all", "'age-plugin-fails' failed: the device is [2Jnot there at all"},
+		"dies":          {"dies", false, "", "'age-plugin-dies' failed"},
+		"babbles":       {"babbles", false, "", "'age-plugin-babbles' failed"},
 	} {
 		r, id := pluginPair(t, tc.plugin)
 		_, err := Wrap([]byte("k"), []*Recipient{anna, r}, nil)
 		wrap, ok := errors.AsType[*WrapError](err)
 		e, isPlugin := errors.AsType[*PluginError](err)
-		if !ok || wrap.Recipient != r || !isPlugin || e.Plugin != tc.plugin || e.Missing != tc.missing || e.Text != tc.text {
+		if !ok || wrap.Recipient != r || !isPlugin || e.Plugin != tc.plugin || e.Missing != tc.missing || e.Text != tc.text || e.Error() != tc.says {
 			t.Errorf("%s: wrapping: %v", name, err)
 		}
 		if tc.plugin == "fails" {

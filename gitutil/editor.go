@@ -3,6 +3,7 @@ package gitutil
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os/exec"
 	"strings"
 )
@@ -27,10 +28,12 @@ func Editor(ctx context.Context, dir string, getenv func(string) string, environ
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
+	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {
 	case err == nil:
 		return strings.TrimSuffix(string(out), "\n"), nil
-	case strings.Contains(strings.ToLower(stderr.String()), "dumb"):
+	case strings.Contains(strings.ToLower(stderr.String()), "dumb"),
+		exited && exit.ExitCode() == 1 && stderr.Len() == 0: // newer ones say it by the code alone
 		return "", &NoEditorError{}
 	}
 	return "", runError(ctx, []string{"var", "GIT_EDITOR"}, stderr.String(), err)

@@ -3,8 +3,9 @@
 // a path is what it says. Where the two pages are silent, that is git's own
 // matcher, of which the corners are:
 //
-//   - Only a ** that fills the space between slashes crosses them; so does one
-//     behind a pattern's plain beginning ("foo**/bar" matches "foo/x/bar").
+//   - Only a ** that fills the space between slashes crosses them. Before 2.52
+//     git's own did so behind a pattern's plain beginning, too ("foo**/bar" matched
+//     "foo/x/bar"): what is read here as not ignored is looked at once too often.
 //   - A bracket that is never closed, a class that there is none of, and a
 //     backslash at the end match nothing.
 //   - Where case is ignored, a letter in a bracket or behind a backslash is still
@@ -77,7 +78,7 @@ func New(text, base string, fold bool) Pattern {
 		p.plain = lower(p.plain)
 	}
 	var ok bool
-	p.rest, ok = compile(text[plain:], p.anchored, fold)
+	p.rest, ok = compile(text, plain, p.anchored, fold)
 	p.never = !ok
 	return p
 }
@@ -142,10 +143,10 @@ const (
 // set is a set of bytes.
 type set [256]bool
 
-// compile reads a pattern's text behind its plain beginning. ok is false where
-// nothing can match. Without anchored the text is for a single name.
-func compile(text string, anchored, fold bool) (tokens []token, ok bool) {
-	for i := 0; i < len(text); {
+// compile reads a pattern's text behind its plain beginning of that many bytes. ok
+// is false where nothing can match. Without anchored the text is for a single name.
+func compile(text string, plain int, anchored, fold bool) (tokens []token, ok bool) {
+	for i := plain; i < len(text); {
 		switch c := text[i]; c {
 		case '*':
 			start := i

@@ -3,7 +3,10 @@ package wildmatch
 import (
 	"fmt"
 	"math/rand"
+	"os/exec"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/gittest"
@@ -36,7 +39,7 @@ func TestExcludes(t *testing.T) {
 		{"**", "a a/b", ""},
 		{"*", "a a/b", ""},
 		{"***/a", "a x/y/a", "b"},
-		{"d**/a", "da dx/y/a d/a", "xd/a"},
+		{"d**/a", "d/a dx/a", "da dx/y/a d/x/a xd/a"},
 		{"?.md", "a.md x/b.md", ".md ab.md"},
 		{"d/?", "d/a", "d d/ab"},
 		{"[ab].md", "a.md b.md", "c.md ].md"},
@@ -111,6 +114,24 @@ func TestMatchEnds(t *testing.T) {
 	}
 }
 
+// olderGit tells whether this machine's git reads a ** behind the plain beginning of
+// line as one that crosses slashes, as none does from 2.52 on.
+func olderGit(line string) bool {
+	return gitVersion() < 2052 && crossedOnce.MatchString(line)
+}
+
+var crossedOnce = regexp.MustCompile(`^!?/?[^*?\[\\]*[^*?\[\\/]\*\*`)
+
+// gitVersion is 2052 for git 2.52.
+var gitVersion = sync.OnceValue(func() int {
+	var major, minor int
+	out, err := exec.Command("git", "--version").Output()
+	if _, scanErr := fmt.Sscanf(string(out), "git version %d.%d", &major, &minor); err != nil || scanErr != nil {
+		panic(fmt.Sprint(err, scanErr))
+	}
+	return 1000*major + minor
+})
+
 // gitSays asks git, in one process, whether each line excludes each of its files.
 func gitSays(t testing.TB, lines []string, files [][]string, fold bool) [][]bool {
 	t.Helper()
@@ -169,7 +190,7 @@ func TestEqualsGit(t *testing.T) {
 		matched := 0
 		for i, said := range gitSays(t, lines, files, fold) {
 			for j, want := range said {
-				if got := excludes(lines[i], files[i][j], fold); got != want {
+				if got := excludes(lines[i], files[i][j], fold); got != want && !olderGit(lines[i]) {
 					t.Errorf("%q on %q, fold %t: %t, git says %t", lines[i], files[i][j], fold, got, want)
 				}
 				if want {
@@ -230,6 +251,9 @@ func FuzzMatch(f *testing.F) {
 			return
 		}
 		got := excludes(line, file, fold)
+		if olderGit(line) {
+			return
+		}
 		if want := gitSays(t, []string{line}, [][]string{{file}}, fold)[0][0]; got != want {
 			t.Errorf("%q on %q: %t, git says %t", line, file, got, want)
 		}
