@@ -34,6 +34,9 @@ func TestOpenErrors(t *testing.T) {
 		"fernet key for age":   {fernet, armored, WrongKey, "sealed with age, the key is for fernet"},
 		"flipped":              {fernet, token[:40] + nextChar(token[40]) + token[41:], WrongKey, "or a damaged file"},
 		"flipped out of range": {fernet, token[:40] + "!" + token[41:], WrongKey, "or a damaged file"},
+		"a byte to a blank":    {fernet, token[:40] + " " + token[41:], WrongKey, "or a damaged file"},
+		"the last, too":        {fernet, token[:len(token)-1] + "\n", WrongKey, "or a damaged file"},
+		"wrapped, flipped":     {fernet, token[:40] + nextChar(token[40]) + "\n" + token[41:], WrongKey, "or a damaged file"},
 		"first byte":           {fernet, "G" + token[1:], WrongKey, "or a damaged file"},
 		"flipped, age":         {age, strings.Replace(armored, lines[3], strings.ToLower(lines[3]), 1), WrongKey, "or a damaged file"},
 		"BEGIN flipped":        {age, strings.Replace(armored, "BEGIN", "BEGHN", 1), WrongKey, "or a damaged file"},
@@ -137,6 +140,9 @@ func TestBeside(t *testing.T) {
 		}
 	}
 	token := string(mustSeal(t, mustGenerate(t, Fernet), []byte("x")))
+	if at := Beside(binaryOf(t, mustSeal(t, mustGenerate(t, Age), []byte("x")))); at != -1 {
+		t.Errorf("an age file in binary has something at %d", at)
+	}
 	if at := Beside([]byte(token[:20] + "\n" + token[20:])); at != -1 {
 		t.Errorf("a token that an editor wrapped has something at %d", at)
 	}
