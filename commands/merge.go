@@ -13,10 +13,11 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// What a merge driver tells git by its exit code (gitattributes(5)).
+// What a merge driver says by its exit code (gitattributes(5)). To git both are a
+// conflict: see hooks.Drivers.
 const (
 	driverConflict = 1
-	driverFailed   = 129 // git 2.39 takes it for a conflict; newer git stops
+	driverFailed   = 129
 )
 
 // mergeCommands are the drivers that git calls, one for each kind of file.

@@ -128,6 +128,7 @@ func TestDamagedFeet(t *testing.T) {
 		"another's foot before it":     otherFoot + "\n" + text,
 		"two feet at once":             list + foot + foot,
 		"no blank line before it":      strings.TrimSuffix(list, "\n") + foot,
+		"nor before one of two":        strings.TrimSuffix(list, "\n") + "\n\n#" + footMark + "\n" + strings.TrimPrefix(foot, "\n"),
 		"blanks at a line's end":       strings.TrimSuffix(text, "\n") + " \n",
 		"blanks before a line":         strings.Replace(text, footKey, " "+footKey, 1),
 		"a blank line in it":           strings.Replace(text, "\n"+footKey, "\n\n"+footKey, 1),

@@ -7,7 +7,7 @@ func TestIsPlaceholder(t *testing.T) {
 		"", " ", "\t", "...", "sk-...", "sk-abc123...", "ghp_...", "BSA...", "key…", "x", "xxx", "XXXX", "***", "****", "---", "__",
 		"<token>", "<your key here>", "<>", "$VAR", "$_V1", "${VAR}", "${VAR:-}", "your-key-here", "YOUR_API_KEY", "your key", "REPLACE_ME", "replace-with-key",
 		"changeme", "CHANGE_ME", "change-me", "example", "Dummy", "DUMMY_VALUE", "null", "None", "todo", "TBD", "placeholder", "insert-key", "enter_key_here",
-		"sk-xxxxxxxx", "ghp_XXXX", "sk-****", " sk-... ",
+		"sk-xxxxxxxx", "ghp_XXXX", "sk-****", " sk-... ", "long-prefix-xxx",
 	} {
 		if !IsPlaceholder(value) {
 			t.Errorf("%q is a placeholder", value)
@@ -15,7 +15,7 @@ func TestIsPlaceholder(t *testing.T) {
 	}
 	for _, value := range [...]string{
 		"hunter2-hunter2", "test-admin-key-123", "sk-abc123", "...sk-abc", "a...b", "..x", "x1", "xxy", "<a", "a>", "$", "$5", "$9lives", "$lower", "$A-B", "${A}b", "${A}${B}",
-		"${{ secrets.A }}", "local", "true", "yours", "examples", "password1", "correct horse battery staple", "nullify", "sk-", "sk-xx", "*x*", "a-very-long-prefix-xxx",
+		"${{ secrets.A }}", "local", "true", "yours", "examples", "password1", "correct horse battery staple", "nullify", "sk-", "sk-xx", "*x*", "a-very-long-prefix-xxx", "long--prefix-xxx",
 	} {
 		if IsPlaceholder(value) {
 			t.Errorf("%q is no placeholder", value)

@@ -155,6 +155,7 @@ func TestReferencesByPlace(t *testing.T) {
 		{"channel", "formation.afs", "proactive:\n  channels:\n    slack: {url: \"${{ secrets.a-b }}\", other: \"${{ secrets.a-b }}\"}\n", "A_B@3:19", "3:48"},
 		{"channels in a list", "formation.afs", "proactive:\n  channels:\n    - {name: x, url: \"${{ secrets.a-b }}\"}\n", "A_B@3:23", ""},
 		{"channel of no formation", "agents/a.afs", "proactive: {channels: {slack: {url: \"${{ secrets.a-b }}\"}}}\n", "", "1:38"},
+		{"a comment behind an apostrophe, no YAML", "formation.afs", "a: [\nb: it's so # ${{ secrets.A }}\nc: '#' ${{ secrets.B }}\n", "B@3:8", ""},
 		{"formation that is no YAML", "formation.afs", "a: [\nproactive: ${{ secrets.a-b }}\n", "A_B@2:12", ""},
 
 		{"trigger", "triggers/a.md", "---\nname: x\nwebhook: ${{ secrets.a-b }}\nother: ${{ secrets.c-d }}\n---\n${{ secrets.e-f }}\n", "A_B@3:10", "4:8 6:1"},

@@ -44,6 +44,7 @@ func TestParseSettingsErrors(t *testing.T) {
 		"allow:\n  - path: \"a\\nb\"\n":                        "its 'path'",
 		"allow:\n  - pth: a\n":                                 "pth",
 		"allow:\n  - path: a\n    command: b\n":                "command",
+		"allow:\n  - path: a\n    hunter2: b\n":                "there is no such setting",
 		"allow:\n  - fingerprint: zz\n":                        "32 hex digits",
 		"allow:\n  - fingerprint: ''\n":                        "entry 1",
 		"formats:\n  - prefix: acme_\n":                        "min",

@@ -157,6 +157,7 @@ func TestPiecesRefused(t *testing.T) {
 		{"nothing", "a.afs", "a: «»b\n", errBound},
 		{"behind the front matter", "triggers/t.md", "---\na: 1\n---\n«sk-1»\n", errNotFilled},
 		{"no front matter", "triggers/t.md", "«sk-1»\n", errNotFilled},
+		{"text before the lines", "triggers/t.md", "text\n---\na: «sk-1»\n---\n", errNotFilled},
 		{"knowledge", "knowledge/k.md", "«sk-1»\n", errNotFilled},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -181,6 +181,7 @@ func TestTemplateBlocks(t *testing.T) {
 		typed    string // lines of it
 	}{
 		{"JSON", "J={\n  \"k\": \"a}b=c\"\n}\nK=\n", []Value{{"J", 1, 3}}, ""},
+		{"JSON with quotes in it", "J={\n  \"k\": \"a\\\"}b\"\n}\nK=\n", []Value{{"J", 1, 3}}, ""},
 		{"a list", "A=\nJ=[\n1,\n[2]]\n", []Value{{"J", 2, 3}}, ""},
 		{"quotes", "P=\"a\nMIIx=\nb=\"\nK=\n", []Value{{"P", 1, 3}}, ""},
 		{"a key block", "P=-----BEGIN PRIVATE KEY-----\nMIIx=\n-----END PRIVATE KEY-----\nK=hunter2\n", []Value{{"P", 1, 3}, {"K", 4, 1}}, "4"},

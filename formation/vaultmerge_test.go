@@ -81,6 +81,7 @@ func TestMergeVaults(t *testing.T) {
 		{"a number changed", `{"A": 1}`, `{"A": 1}`, `{"A": 2}`, `{"A": 2}`, ""},
 		{"a number and a number with a point", `{}`, `{"A": 1}`, `{"A": 1.0}`, `{"A": 1}`, "A added/added"},
 		{"one number in two spellings", `{"A": 1e-7}`, `{"A": 1e-07}`, `{"A": 2}`, `{"A": 2}`, ""},
+		{"zero and minus zero", `{"A": -0}`, `{"A": 0}`, `{"A": 2}`, `{"A": 2}`, ""},
 		{"long numbers", `{}`, `{"A": 12345678901234567890123}`, `{"A": 12345678901234567890124}`, `{"A": 12345678901234567890123}`, "A added/added"},
 		{"null is not absent", `{"A": null}`, `{}`, `{"A": null}`, `{}`, ""},
 		{"null to text, and deleted", `{"A": null}`, `{"A": "null"}`, `{}`, `{"A": "null"}`, "A changed/removed"},

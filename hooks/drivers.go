@@ -21,8 +21,13 @@ func driver(program, call, otherwise string) string {
 // whoever has it: no command of git's fails for that.
 const (
 	showAsItIs = `shift 2; cat -- "$@"`
-	noMerge    = `echo "git muxi-secrets: error: git-muxi-secrets, which merges this file, is not on PATH" >&2; exit 129`
+	noMerge    = `echo "git muxi-secrets: error: git-muxi-secrets, which merges this file, is not on PATH" >&2; false`
 )
+
+// A driver that failed, or was killed, has left its file as it was. From 2.42 on git
+// gives the whole merge up for that (a code above 128), and nothing is left for
+// 'resolve' to settle. A conflict is what it is to every git.
+const failedIsConflict = " || exit 1"
 
 // Drivers are the settings behind those attributes, with the path of this program.
 // They are in no repository that is cloned: git takes commands from its
@@ -33,7 +38,7 @@ const (
 func Drivers(program string) []Setting {
 	merge := func(call string) string {
 		// Git expands what begins with % (gitattributes(5)).
-		return driver(strings.ReplaceAll(program, "%", "%%"), call+" %O %A %B %L -- %P", noMerge)
+		return driver(strings.ReplaceAll(program, "%", "%%"), call+" %O %A %B %L -- %P"+failedIsConflict, noMerge)
 	}
 	return []Setting{
 		{"diff.muxi-secrets.textconv", driver(program, "textconv --", showAsItIs)},

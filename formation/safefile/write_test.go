@@ -532,3 +532,12 @@ func TestBatchLarge(t *testing.T) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }
+
+// A name that no file can have is an error, nothing that is not there.
+func TestLookAtImpossibleName(t *testing.T) {
+	for _, follow := range []bool{false, true} {
+		if found, err := lookAt(filepath.Join(t.TempDir(), strings.Repeat("n", 5000)), follow); err == nil || found != nil {
+			t.Errorf("follow %t: %v, %v", follow, found, err)
+		}
+	}
+}
