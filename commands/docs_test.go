@@ -170,15 +170,15 @@ func readmeSteps() []docStep {
 		{line: `llm:`, not: isText},
 		{line: `  api_keys:`, not: isText},
 		{line: `    openai: "${{ secrets.OPENAI_API_KEY }}"`, not: isText},
-		{line: `git muxi-secrets doctor     # says what would make a commit or 'docker compose up' fail, and the remedy`},
+		{line: `git muxi-secrets doctor     # lists what is wrong, and the command that mends it`},
 		{line: `git add -A . && git commit -m "The first secret"`},
 
-		{line: `git muxi-secrets share add bob.pub --name Bob`, before: `cp ~/bob.pub .`},
-		{line: `git muxi-secrets share add ~/.ssh/id_ed25519.pub    # yourself: a lost key then comes back with 'unlock', on any machine`,
+		{line: `git muxi-secrets share add ~/Downloads/bob.pub --name Bob    # or: share add age1... --name Bob`, before: `mkdir ~/Downloads && cp ~/bob.pub ~/Downloads`},
+		{line: `git muxi-secrets share add ~/.ssh/id_ed25519.pub             # yourself: see below`,
 			run: `git muxi-secrets share add ~/ann.pub`}, // here she has an age key
 		{line: `git add -A . && git commit -m "Bob may unlock" && git push`, before: `git init -q --bare ~/origin.git && git remote add origin ~/origin.git && git push -q -u origin main`},
 		{line: `git muxi-secrets unlock           # with his private key: ~/.ssh/id_*, ~/.config/age/keys.txt, or --identity FILE`, before: `git clone -q ~/origin.git ~/bob && cd ~/bob/my-agent`},
-		{line: `git muxi-secrets hooks install    # git clones no hooks`},
+		{line: `git muxi-secrets hooks install    # hooks do not come with a clone`},
 
 		{line: `git muxi-secrets unlock`, before: `rm .key`},
 		{line: `git muxi-secrets key export --to you.pub > key-for-you.age    # they`, before: `cp ~/ann.pub you.pub`},
