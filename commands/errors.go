@@ -239,6 +239,10 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 	switch crypto.ReasonOf(vault.Err) {
 	case crypto.WrongKey:
 		e.Code = exitNoKey
+		if since := s.rotatedSince(filepath.Dir(vault.Path)); since != nil {
+			wrapped := paths.There(filepath.Join(filepath.Dir(vault.Path), formation.WrappedKeyFile))
+			return e.line("%s", rotatedBy(s.showFolder(filepath.Dir(vault.Path)), since.Author, since.Commit)).hint("%s", getsNew(on, wrapped))
+		}
 		if e.hint("fetch the right key: '%[1]s unlock', or '%[1]s key import FILE'", on); restore != "" {
 			e.hint("or, if the file was damaged, %s", restore)
 		}
@@ -260,6 +264,23 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 		e.hint("%s", restore)
 	}
 	return e
+}
+
+// rotatedBy says who gave a formation another key, as far as that is known.
+func rotatedBy(name, author, commit string) string {
+	if author != "" {
+		author = " by " + author
+	}
+	return fmt.Sprintf("the key of %s was rotated%s in %.10s", name, author, commit)
+}
+
+// getsNew says how one who had the key before gets the new one; on is how the program
+// is called.
+func getsNew(on string, wrapped bool) string {
+	if wrapped {
+		return "'" + on + " unlock' gets the new one"
+	}
+	return "with the new one from them, '" + on + " key import FILE'"
 }
 
 // filteredHints says how a file comes back that a filter of git's changed. What git has

@@ -7,7 +7,6 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 )
@@ -23,13 +22,11 @@ func (s *session) lastGood(vault *formation.VaultError) string {
 	if had == nil {
 		return ""
 	}
-	here, _ := safefile.Read(vault.Path, safefile.MaxSize)
 	switch crypto.ReasonOf(vault.Err) {
 	case crypto.WrongKey:
 		layout, _ := s.where()
-		_, _, err := s.keys().Open(s.vaultPath(layout, &formation.Formation{Dir: dir}), had, nil)
-		if err != nil && !bytes.Equal(here, had) {
-			return "" // another key may open it, and git has no other
+		if _, _, err := s.keys().Open(s.vaultPath(layout, &formation.Formation{Dir: dir}), had, nil); err != nil {
+			return "" // another key may open what lies here, and git has no better one
 		}
 	case crypto.NotSealed:
 		if _, err := crypto.Detect(had); err != nil {
@@ -37,6 +34,25 @@ func (s *session) lastGood(vault *formation.VaultError) string {
 		}
 	}
 	return fmt.Sprintf("bring back the last good one: 'git restore %s'", s.argument(vault.Path))
+}
+
+// rotatedSince is when HEAD's history left the .key behind which does not open the
+// vault in a folder; nil where it did not, or has another vault.
+func (s *session) rotatedSince(dir string) *formation.Retirement {
+	f := s.found(&formation.Formation{Dir: dir})
+	own, err := f.ReadKeyFile()
+	if err != nil || f.Finder == nil {
+		return nil
+	}
+	here, there, err := f.ReadSealed()
+	if err != nil || !there || !bytes.Equal(here, s.vaultInIndex(dir)) {
+		return nil // damaged here
+	}
+	since, err := f.Finder.Retired(dir, own.Key)
+	if err != nil {
+		return nil
+	}
+	return since
 }
 
 // vaultInIndex is the vault that the index has of the formation in a folder; nil for
