@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
@@ -271,8 +272,26 @@ func basisFor(ctx context.Context, repo gitutil.Repository, base string, plain b
 
 // warnLocked says whose values were not looked for.
 func (s *session) warnLocked(dirs []string) {
-	if len(dirs) > 0 {
-		s.warn("no key here opens the vault of %s, so its values were not looked for", list(dirs))
+	layout, _ := s.where()
+	tracked := func(dir string) bool {
+		f := s.found(&formation.Formation{Dir: filepath.Join(layout.Top, filepath.FromSlash(dir))})
+		_, err := f.ReadKeyFile()
+		_, tracked := errors.AsType[*formation.TrackedKeyError](err)
+		return tracked && layout.Top != ""
+	}
+	var locked, given []string
+	for _, dir := range dirs {
+		if tracked(dir) {
+			given = append(given, dir)
+		} else {
+			locked = append(locked, dir)
+		}
+	}
+	if len(locked) > 0 {
+		s.warn("no key here opens the vault of %s, so its values were not looked for", list(locked))
+	}
+	if len(given) > 0 {
+		s.warn("git tracks the .key of %s, so it is not read, and the values of its vault were not looked for", list(given))
 	}
 }
 
