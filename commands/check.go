@@ -414,7 +414,14 @@ func (s *session) explainScope(err error) error {
 	}
 	var settings *formation.SettingsError
 	if errors.As(err, &settings) {
-		return usage("cannot use %s: %s", formation.SettingsFile, settings.Reason).hint("mend it: until then nothing is silenced and nothing is checked")
+		e := usage("cannot use %s: %s", formation.SettingsFile, settings.Reason)
+		if settings.Example != "" {
+			e.line("it is written as in")
+			for line := range strings.Lines(settings.Example) {
+				e.line("  %s", strings.TrimSuffix(line, "\n"))
+			}
+		}
+		return e.hint("mend it: until then nothing is silenced and nothing is checked")
 	}
 	var config *judge.ConfigError
 	if errors.As(err, &config) {

@@ -71,8 +71,9 @@ func (f TokenFormat) check() string {
 	return ""
 }
 
-// SettingsError says what is wrong in a SettingsFile.
-type SettingsError struct{ Reason string }
+// SettingsError says what is wrong in a SettingsFile, and how it is written where
+// another shape than that was found: Example is YAML, "" for none.
+type SettingsError struct{ Reason, Example string }
 
 func (e *SettingsError) Error() string { return e.Reason }
 
@@ -86,10 +87,10 @@ func ParseSettings(content []byte, knownRule func(string) bool) (*Settings, erro
 	}
 
 	if len(content) > MaxSettings {
-		return nil, &SettingsError{"it is too long"}
+		return nil, &SettingsError{Reason: "it is too long"}
 	}
 	if name := commandSetting(content); name != "" {
-		return nil, &SettingsError{fmt.Sprintf("the %s names a command, and a file that comes with a clone can never do that; it belongs in git config", named("setting", name))}
+		return nil, &SettingsError{Reason: fmt.Sprintf("the %s names a command, and a file that comes with a clone can never do that; it belongs in git config", named("setting", name))}
 	}
 
 	err := decodeYAML(content, func(decoder *yaml.Decoder) error {
@@ -98,26 +99,26 @@ func ParseSettings(content []byte, knownRule func(string) bool) (*Settings, erro
 	})
 
 	if err != nil {
-		return nil, &SettingsError{settingsReason(err)}
+		return nil, wrongShape(content, settingsReason(err))
 	}
 
 	s := &Settings{Allow: raw.Allow, Formats: raw.Formats}
 	for i := range s.Allow {
 		if reason := s.Allow[i].prepare(knownRule); reason != "" {
-			return nil, &SettingsError{fmt.Sprintf("entry %d of 'allow'%s", i+1, reason)}
+			return nil, &SettingsError{fmt.Sprintf("entry %d of 'allow'%s", i+1, reason), exampleAllow}
 		}
 	}
 
 	for i, format := range s.Formats {
 		if reason := format.check(); reason != "" {
-			return nil, &SettingsError{fmt.Sprintf("entry %d of 'formats': %s", i+1, reason)}
+			return nil, &SettingsError{fmt.Sprintf("entry %d of 'formats': %s", i+1, reason), exampleFormats}
 		}
 	}
 
 	if raw.MaxAge != "" {
 		age, err := ParseAge(raw.MaxAge)
 		if err != nil {
-			return nil, &SettingsError{"maxAge: " + err.Error()}
+			return nil, &SettingsError{"maxAge: " + err.Error(), exampleMaxAge}
 		}
 		s.MaxAge = age
 	}
@@ -151,6 +152,37 @@ func (a *Allow) prepare(knownRule func(string) bool) string {
 	}
 	a.pattern = &pattern
 	return ""
+}
+
+const (
+	exampleAllow   = "allow:\n- path: c.yml\n"
+	exampleFormats = "formats:\n- prefix: acme_\n  min: 20\n"
+	exampleMaxAge  = "maxAge: 90d\n"
+)
+
+// wrongShape says of what the YAML package could not read as settings which of them
+// is written otherwise.
+func wrongShape(content []byte, reason string) *SettingsError {
+	at, detail, _ := strings.Cut(reason, ": ")
+	if !strings.HasPrefix(detail, "cannot unmarshal") {
+		return &SettingsError{reason, exampleAllow + exampleFormats + exampleMaxAge}
+	}
+	var written map[string]yaml.Node
+	if DecodeYAML(content, &written) == nil {
+		for _, setting := range [...]struct {
+			name, is, example string
+			into              any
+		}{
+			{"allow", "a list, and each entry has a 'path', a 'rule' or a 'fingerprint'", exampleAllow, new([]Allow)},
+			{"formats", "a list, and each entry has a 'prefix' and a 'min'", exampleFormats, new([]TokenFormat)},
+			{"maxAge", "a number of days or weeks", exampleMaxAge, new(string)},
+		} {
+			if node, there := written[setting.name]; there && node.Decode(setting.into) != nil {
+				return &SettingsError{fmt.Sprintf("%s: '%s' is %s", at, setting.name, setting.is), setting.example}
+			}
+		}
+	}
+	return &SettingsError{at + ": a setting is a name with what it is set to", exampleAllow + exampleFormats + exampleMaxAge}
 }
 
 // settingsReason says what the YAML package found, without the names of our types.

@@ -55,7 +55,16 @@ func TestParseSettingsErrors(t *testing.T) {
 		"maxAge: 1\n":                                          "age",
 		"maxAge: -1d\n":                                        "age",
 		"maxAge: soon\n":                                       "age",
-		"allow: everything\n":                                  "",
+		"allow: everything\n":                                  "line 1: 'allow' is a list",
+		"allow:\n- c.yml\n":                                    "line 2: 'allow' is a list, and each entry has a 'path'",
+		"allow:\n- path: a\n- [b]\n":                           "line 3: 'allow' is a list",
+		"allow:\n- path: [a]\n":                                "line 2: 'allow' is a list",
+		"allow: {path: a}\n":                                   "line 1: 'allow' is a list",
+		"formats: [acme_]\n":                                   "line 1: 'formats' is a list, and each entry has a 'prefix'",
+		"formats:\n- prefix: acme_\n  min: many\n":             "line 3: 'formats' is a list",
+		"maxAge: [90d]\n":                                      "line 1: 'maxAge' is a number of days or weeks",
+		"- path: a\n":                                          "line 1: a setting is a name",
+		"allow\n":                                              "line 1: a setting is a name",
 		"[\n":                                                  "",
 		"a: 1\na: 2\n":                                         "",
 		"# long\n" + strings.Repeat("#", maxYAML):              "long",
@@ -64,6 +73,14 @@ func TestParseSettingsErrors(t *testing.T) {
 		var bad *SettingsError
 		if !errors.As(err, &bad) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%.40q: %v", text, err)
+		}
+		if strings.Contains(err.Error(), "unmarshal") {
+			t.Errorf("%.40q: %v", text, err)
+		}
+		if bad.Example != "" {
+			if _, err := ParseSettings([]byte(bad.Example), only); err != nil {
+				t.Errorf("%.40q: the example: %v", text, err)
+			}
 		}
 	}
 }
