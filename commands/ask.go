@@ -116,8 +116,12 @@ func (s *session) askName(ctx context.Context, terminal *tty.Terminal, prompt st
 			terminal.Print("That looks like a value. A name is seen by everybody: OPENAI_API_KEY is one.")
 			continue
 		}
-		if strings.TrimSpace(spelled) == "" {
+		switch {
+		case strings.TrimSpace(spelled) == "":
 			return "", nil
+		case isYes(spelled), isNo(spelled):
+			terminal.Print("A name is asked for: OPENAI_API_KEY is one.")
+			continue
 		}
 		return s.nameArgument(spelled)
 	}
@@ -137,6 +141,12 @@ func (s *session) sure(ctx context.Context, terminal *tty.Terminal, name, value 
 func isYes(answer string) bool {
 	answer = strings.ToLower(strings.TrimSpace(answer))
 	return answer == "yes" || answer == "y"
+}
+
+// isNo reports whether an answer is a no.
+func isNo(answer string) bool {
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "no" || answer == "n"
 }
 
 // seen is what may be shown of a value that was given: its mask and, to who watches,

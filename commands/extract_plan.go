@@ -357,10 +357,10 @@ func (s *session) askMoves(ctx context.Context, f *formation.Formation, plan *ex
 // answerName gives a value the name that an answer says; it returns why it cannot
 // have that one.
 func (s *session) answerName(answer string, m *move, names *formation.Naming) (problem string) {
-	switch answer {
-	case "":
+	switch { // a yes or no is an answer, and no name
+	case answer == "", isYes(answer):
 		return ""
-	case "-":
+	case answer == "-", isNo(answer):
 		m.name = ""
 		return ""
 	}

@@ -77,8 +77,7 @@ func (s *session) agrees(ctx context.Context, question string) (bool, error) {
 	}
 	defer terminal.Close()
 	answer, err := terminal.Ask(ctx, question, tty.Options{})
-	answer = strings.ToLower(strings.TrimSpace(answer))
-	return answer == "yes" || answer == "y", err
+	return isYes(answer), err
 }
 
 // explainUnsafe says why a manager's file is left alone, and shows what to write.
