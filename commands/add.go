@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -17,6 +18,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
 const (
@@ -332,7 +334,11 @@ func (s *session) store(ctx context.Context, formations []*formation.Formation, 
 		s.hint("nothing in %s refers to it yet; write ${{ secrets.%s }} where the value belongs", list(nowhere), name)
 	}
 	s.offerHooks(ctx)
-	s.doubt(name, value)
+	doubts := formation.Doubts(name, value)
+	s.sayDoubts(name, value, doubts)
+	if !scan.Searchable([]byte(value)) && !slices.Contains(doubts, formation.IsNoValue) {
+		s.hint("the value is too plain to be told from ordinary text: hooks and 'check' do not look for it elsewhere")
+	}
 	return nil
 }
 
