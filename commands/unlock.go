@@ -289,8 +289,12 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 		for _, bad := range have.unusable {
 			e.line("%s", s.explainIdentity(bad).Lines[0])
 		}
+		if len(have.list) == 0 {
+			e.hint("if you have none, 'ssh-keygen -t ed25519' makes one")
+		}
 		return e.hint("name yours with --identity FILE, or once for all with 'git config --global %s FILE'", identityConfig).
-			hint("or have someone who has the key share it with yours: '%s share add YOUR-PUBLIC-KEY'", s.again())
+			hint("or have someone who has the key share it with yours: '%s share add YOUR-PUBLIC-KEY'", s.again()).
+			hint("or send it, sealed for yours: '%[1]s key export --to YOUR-PUBLIC-KEY' there, '%[1]s key import FILE' here", s.again())
 	case crypto.WrongPassphrase:
 		return e.line("that is not the passphrase of the key").hint("try again")
 	case crypto.NeedsPerson:
