@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/scrub"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
@@ -310,6 +312,7 @@ func (s *session) sayScrubbed(plan *scrub.Plan, left []string) {
 	for _, line := range s.scrubLines(plan) {
 		s.say("%s", line)
 	}
+	waits := &scan.Add{}
 	for _, dir := range slices.Sorted(maps.Keys(plan.Fresh)) {
 		var names []string
 		for _, v := range plan.Fresh[dir] {
@@ -317,6 +320,14 @@ func (s *session) sayScrubbed(plan *scrub.Plan, left []string) {
 		}
 		f := s.formationAt(dir)
 		s.say("Stored %s in %s, which waits for a commit", list(names), s.show(f.Path(formation.VaultFile)))
+		for _, name := range [...]string{formation.VaultFile, formation.TemplateFile, ".gitignore", ".gitattributes"} {
+			if paths.There(f.Path(name)) {
+				waits.Files = append(waits.Files, path.Join(dir, name))
+			}
+		}
+	}
+	if len(waits.Files) > 0 {
+		s.hint("commit what was stored: '%s', then 'git commit'", s.gitAdd(waits))
 	}
 	if plan.Rewritten > 0 {
 		s.say("Made %s of %s again: %s is now %s", plural(plan.Rewritten, "commit"), strings.TrimPrefix(plan.Branch, "refs/heads/"), plan.Old[:10], plan.New[:10])
