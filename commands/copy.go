@@ -96,6 +96,22 @@ func (s *session) copy(ctx context.Context, o copyOptions) error {
 		s.sayCopied(name, from, w, changed[i])
 	}
 	target.offerHooks(ctx)
+	return s.hintUnshared(from, all)
+}
+
+// hintUnshared says how those who share the key of a formation get those that were
+// made for others.
+func (s *session) hintUnshared(from *formation.Formation, all writings) error {
+	people, _, err := from.ReadPeople()
+	if err != nil || len(people.All()) == 0 {
+		return err
+	}
+	for _, w := range all {
+		if w.fresh {
+			s.hint("the new key of %s is shared with nobody: '%s share add %s' shares it with those who have that of %s",
+				s.name(w.Formation), s.callOn(w.Formation), s.argument(from.Path(formation.RecipientsFile)), s.name(from))
+		}
+	}
 	return nil
 }
 
