@@ -121,7 +121,7 @@ func (s *session) sayRestored(w *writing, then *past, names, touched []string, h
 		case had[name]:
 			s.say("Restored %s in %s as it was in %s", name, s.name(w.Formation), then.called())
 		default:
-			s.say("Restored %s, which was deleted, in %s as it was in %s", name, s.name(w.Formation), then.called())
+			s.say("Restored %s, which was gone, in %s as it was in %s", name, s.name(w.Formation), then.called())
 		}
 		if who := w.seen[name]; len(who) > 0 {
 			s.warn("%s has seen this value of %s and left since: it should be a new one ('%s add %s')", strings.Join(who, ", "), name, s.again(), name)
