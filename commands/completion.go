@@ -119,7 +119,7 @@ func (s *session) installCompletion(shell string, script []byte) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return &safefile.Error{Op: "read", Path: place.file, Err: err}
 	case err == nil && !bytes.Contains(there, []byte(completionMark)):
-		return refuse("'%s' is not of this program; nothing was changed", s.showOwn(place.file)).hint("move it away, and run the command again")
+		return refuse("'%s' is not of this program; nothing was changed", s.showInstalled(place.file)).hint("move it away, and run the command again")
 	}
 
 	var said []string
@@ -130,7 +130,7 @@ func (s *session) installCompletion(shell string, script []byte) error {
 		if err := s.Files.Put(place.file, script, 0o644); err != nil {
 			return err
 		}
-		said = append(said, "Wrote "+s.showOwn(place.file))
+		said = append(said, "Wrote "+s.showInstalled(place.file))
 	}
 	if place.start != "" {
 		added, err := s.haveLine(place.start, place.line)
@@ -138,7 +138,7 @@ func (s *session) installCompletion(shell string, script []byte) error {
 			return err
 		}
 		if added {
-			said = append(said, fmt.Sprintf("Added a line to %s: %s", s.showOwn(place.start), place.line))
+			said = append(said, fmt.Sprintf("Added a line to %s: %s", s.showInstalled(place.start), place.line))
 		}
 	}
 	for _, line := range said {

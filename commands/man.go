@@ -201,7 +201,7 @@ func (s *session) installPages(prefix string) error {
 	for _, folder := range folders {
 		err := s.writePages(folder)
 		if err == nil {
-			s.say("Installed %s in %s", plural(len(pagesAndLinks()), "man page"), s.show(folder))
+			s.say("Installed %s in %s", plural(len(pagesAndLinks()), "man page"), s.showInstalled(folder))
 			s.sayReachable(folder)
 			return nil
 		}
@@ -226,7 +226,7 @@ func (s *session) writePages(folder string) error {
 		if ours, err := isOurPage(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return &safefile.Error{Op: "read", Path: file, Err: err}
 		} else if err == nil && !ours {
-			return refuse("'%s' is not of this program; nothing was changed", s.show(file)).hint("move it away, or name another folder with --prefix FOLDER")
+			return refuse("'%s' is not of this program; nothing was changed", s.showInstalled(file)).hint("move it away, or name another folder with --prefix FOLDER")
 		}
 	}
 
@@ -291,7 +291,7 @@ func (s *session) uninstallPages(prefix string) error {
 			return err
 		}
 		if count > 0 {
-			s.say("Removed %s from %s", plural(count, "man page"), s.show(folder))
+			s.say("Removed %s from %s", plural(count, "man page"), s.showInstalled(folder))
 		}
 		removed += count
 	}

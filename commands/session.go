@@ -121,6 +121,15 @@ func (s *session) showOwn(path string) string {
 	return s.show(path)
 }
 
+// showInstalled is showOwn for what lies in no project: absolute where it is neither in the
+// home nor below the current folder.
+func (s *session) showInstalled(path string) string {
+	if shown := s.showOwn(path); !strings.HasPrefix(shown, "../") {
+		return shown
+	}
+	return filepath.ToSlash(path)
+}
+
 // showFolder is show for a folder: with / at the end, ./ for the current one.
 func (s *session) showFolder(path string) string {
 	shown := s.show(path)
