@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 
 	"github.com/urfave/cli/v2"
 
@@ -72,6 +73,9 @@ func (s *session) init(ctx context.Context, o initOptions) error {
 		}
 	case changes == 0:
 		s.say("%s was set up already", s.name(f))
+	}
+	if dropped := w.plan.Dropped; o.startOver && len(dropped) > 0 {
+		s.say("Dropped %s from %s: nothing refers to %s, and the new %s has no value for %[3]s", list(dropped), s.show(f.Path(formation.TemplateFile)), them(dropped), formation.VaultFile)
 	}
 	if !s.inRepository() && !w.fresh {
 		s.say("Not in a git repository: the git parts were left out")
@@ -161,10 +165,13 @@ func (s *session) startOver(ctx context.Context, f *formation.Formation, format 
 		if err != nil {
 			return err
 		}
-		if shared && w.fresh && len(people.All()) > 0 {
+		switch {
+		case w.fresh && shared && len(people.All()) > 0:
 			if err := w.wrapAnew(ctx, f, people); err != nil {
 				return err
 			}
+		case w.fresh:
+			w.dropWrapped()
 		}
 		aside, err := f.AsideName(s.Now())
 		if err != nil {
@@ -193,6 +200,10 @@ func (w *writing) wrapAnew(ctx context.Context, f *formation.Formation, people *
 		if len(news) > 0 {
 			w.s.warn("nobody vouched for %s in %s: the new key is not wrapped for them", judge.People(news), w.s.show(f.Path(formation.RecipientsFile)))
 			w.s.hint("'%s share add RECIPIENT' vouches for one", w.s.callOn(f))
+			if head, err := st.folder.Repo.ResolveRev(ctx, "HEAD"); err == nil && len(people.All()) == 0 && st.Head.Same(st.File) {
+				list := fmt.Sprintf("%.10s:%s", head, path.Join(st.folder.Dir, formation.RecipientsFile))
+				w.s.hint("if you know each of them: 'git show %s | %s share add -' shares the new key with all", w.s.shell().Escape(list), w.s.callOn(f))
+			}
 		}
 	}
 	if st.folder.Repo != nil && st.Once() {
@@ -206,6 +217,7 @@ func (w *writing) wrapAnew(ctx context.Context, f *formation.Formation, people *
 	}
 	recipients := people.Recipients()
 	if len(recipients) == 0 {
+		w.dropWrapped()
 		return nil
 	}
 	wrapped, err := crypto.Wrap(w.Key.File(), recipients, w.s.talk(ctx))

@@ -399,10 +399,7 @@ func (c *keyChange) wrap(list, wrapped string, talk *crypto.Talk) error {
 	}
 	recipients := c.people.Recipients()
 	if len(recipients) == 0 {
-		if paths.There(wrapped) {
-			c.batch.Remove(wrapped)
-			c.done = append(c.done, fmt.Sprintf("Removed %s: nobody is in %s", c.s.show(wrapped), formation.RecipientsFile))
-		}
+		c.dropWrapped()
 		return nil
 	}
 	sealed, err := crypto.Wrap(c.keyFile, recipients, talk)
@@ -410,6 +407,15 @@ func (c *keyChange) wrap(list, wrapped string, talk *crypto.Talk) error {
 		return c.s.explainWrap(err, len(recipients))
 	}
 	return c.batch.Replace(wrapped, sealed, 0o644)
+}
+
+// dropWrapped takes away the wrapped key, which would be one of before: nobody shares
+// the one of now.
+func (w *writing) dropWrapped() {
+	if wrapped := w.Path(formation.WrappedKeyFile); paths.There(wrapped) {
+		w.batch.Remove(wrapped)
+		w.done = append(w.done, fmt.Sprintf("Removed %s: nobody is in %s", w.s.show(wrapped), formation.RecipientsFile))
+	}
 }
 
 // filesStayInside refuses to write where git's links lead: the vault and the

@@ -83,7 +83,7 @@ func (s *Shared) file(name string) *[]byte {
 
 // stepper judges one formation. Which key a file speaks of is known by the key, by
 // the signature of the list, or by the history: what a rotation replaced belonged to
-// the key that it retired.
+// the key that it retired, and a wrapped key to the one of the list that came with it.
 type stepper struct {
 	repo    gitutil.Repository
 	keys    *history.Keys // nil: none are at hand
@@ -216,7 +216,29 @@ func (s *stepper) wrappedFor(wrapped []byte) (key crypto.PublicKey, known bool) 
 			return one.Public(), true
 		}
 	}
-	return s.replaced(formation.WrappedKeyFile, gitutil.BlobIDs(wrapped)...)
+	ids := gitutil.BlobIDs(wrapped)
+	if key, known = s.replaced(formation.WrappedKeyFile, ids...); known {
+		return key, true
+	}
+	return s.cameWith(ids...)
+}
+
+// cameWith returns the key that a version of the wrapped key was made for: that of
+// the signed list which came in one commit with it. A merge may have either of a
+// side.
+func (s *stepper) cameWith(ids ...string) (key crypto.PublicKey, ok bool) {
+	for _, e := range s.entries {
+		came := slices.ContainsFunc(e.Changes, func(c gitutil.LogChange) bool {
+			return c.Path == s.path(formation.WrappedKeyFile) && slices.Contains(ids, c.New)
+		})
+		for _, c := range e.Changes {
+			named, signed := s.lists[c.New].Names()
+			if came && signed && len(e.Parents) < 2 && c.Path == s.path(formation.RecipientsFile) {
+				return named, true
+			}
+		}
+	}
+	return key, false
 }
 
 func (s *stepper) judge(ctx context.Context) (*scan.Finding, error) {
