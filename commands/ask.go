@@ -10,6 +10,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // What is asked about a secret, and what is said to a value that was given.
@@ -68,6 +69,9 @@ func (s *session) askFolder(ctx context.Context, terminal *tty.Terminal) (*forma
 	dir = strings.TrimSpace(dir)
 	if n, err := strconv.Atoi(dir); err == nil && n >= 1 && n <= len(several) {
 		return s.chosen(several[n-1])
+	}
+	if f != nil && isYes(dir) && !paths.There(s.at(dir)) {
+		dir = "" // a yes to the default
 	}
 	switch {
 	case dir == "" && f == nil:
