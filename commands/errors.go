@@ -241,7 +241,8 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 		e.Code = exitNoKey
 		if since := s.rotatedSince(filepath.Dir(vault.Path)); since != nil {
 			wrapped := paths.There(filepath.Join(filepath.Dir(vault.Path), formation.WrappedKeyFile))
-			return e.line("%s", rotatedBy(s.showFolder(filepath.Dir(vault.Path)), since.Author, since.Commit)).hint("%s", getsNew(on, wrapped))
+			return e.line("the key of %s was rotated in %s", s.showFolder(filepath.Dir(vault.Path)), claimed(&gitutil.LogEntry{Hash: since.Commit, Author: since.Author})).
+				hint("%s", getsNew(on, wrapped))
 		}
 		if e.hint("fetch the right key: '%[1]s unlock', or '%[1]s key import FILE'", on); restore != "" {
 			e.hint("or, if the file was damaged, %s", restore)
@@ -264,14 +265,6 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 		e.hint("%s", restore)
 	}
 	return e
-}
-
-// rotatedBy says who gave a formation another key, as far as that is known.
-func rotatedBy(name, author, commit string) string {
-	if author != "" {
-		author = " by " + author
-	}
-	return fmt.Sprintf("the key of %s was rotated%s in %.10s", name, author, commit)
 }
 
 // getsNew says how one who had the key before gets the new one; on is how the program

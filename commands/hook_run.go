@@ -243,7 +243,11 @@ func (s *session) tellPulled(ctx context.Context, repo gitutil.Writer, args []st
 	}
 	layout, _ := s.where()
 	for _, rotated := range pulled.Rotated {
+		by := ""
+		if rotated.Author != "" {
+			by = " by " + rotated.Author
+		}
 		on := s.on(filepath.Join(layout.Top, filepath.FromSlash(rotated.Dir)))
-		s.say("%s: %s: %s", program, rotatedBy(showPath(rotated.Dir), rotated.Author, rotated.Commit), getsNew(on, rotated.Wrapped))
+		s.say("%s: the key of %s was rotated%s in %.10s: %s", program, showPath(rotated.Dir), by, rotated.Commit, getsNew(on, rotated.Wrapped))
 	}
 }
