@@ -375,9 +375,7 @@ func (u *unpacker) zip(member string, r io.Reader, size int64, at depth) error {
 		err := u.zipped(name, f, at)
 		switch err {
 		case nil:
-		case errTooLong:
-			return err
-		case errRewound:
+		case errTooLong, errRewound:
 			return err
 		case errLocked, errMethod:
 			u.skip(name, err)

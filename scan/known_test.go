@@ -27,6 +27,7 @@ func TestSearchable(t *testing.T) {
 		"postgresql://localhost:5432/muxi", "postgresql://user:pass@localhost/muxi", "db.internal.example.com", "mydb.c9akciq32.us-east-1.rds.amazonaws.com",
 		"noreply@example.com", "/var/lib/app/data.db", "sk-...", "changeme", "gpt-4o-mini", "aaaaaaaaaaaaaaaa", "abababababababab", "2024-01-15", "192.168.178.100",
 		"authentication", "Europe/Berlin", "db.example.com:5432", "us-central1-a", "https://example.com/docs/index.html", "1.2.3-rc.1",
+		"2024-11-28 13:45:07", "1234567890123456789", // of 19 signs; 20 digits are searched for
 	} {
 		if Searchable([]byte(value)) {
 			t.Errorf("%q is searched for", value)

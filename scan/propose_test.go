@@ -18,6 +18,7 @@ func TestProposal(t *testing.T) {
 		{"formation.afs", "overlord: {llm: {api_key: " + key + "}}", "OVERLORD_LLM_API_KEY"},
 		{"formation.afs", "memory: {working: {remote: {api_key: " + key + "}}}", "WORKING_REMOTE_API_KEY"},
 		{"formation.afs", "memory: {persistent: {connection_string: 'postgresql://a:" + key + "@h/d'}}", "POSTGRES_URL"},
+		{"formation.afs", "mcp: {servers: [{env: {BROKER: 'amqps://a:" + key + "@h/d'}}]}", "AMQP_URL"},
 		{"formation.afs", "memory: {persistent: {connection_string: 'AccountName=a;AccountKey=" + key + "'}}", "MEMORY_PERSISTENT_URL"},
 		{"formation.afs", "user_credentials: {encryption: {key: " + key + "}}", "ENCRYPTION_KEY"},
 		{"formation.afs", "async: {webhook_secret: " + key + "}", "WEBHOOK_SECRET"},

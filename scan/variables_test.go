@@ -92,7 +92,7 @@ func TestDatabaseURLs(t *testing.T) {
 		}
 	}
 	for _, quiet := range []string{
-		"postgres://user:pass@db.example.net/x", "postgres://postgres:postgres@localhost:5432/x", "postgres://u:${PW}@db.example.net/x", "postgres://u:$PW@db/x",
+		"postgres://user:pass@db.example.net/x", "postgres://postgres:postgres@localhost:5432/x", "postgres://u:${PW}@db.example.net/x", "postgres://app:test@db.example.net/x", "postgres://app:demo1@db.example.net/x", "postgres://u:$PW@db/x",
 		"postgres://admin:admin@db.example.net/x", "mysql://root:root@127.0.0.1/x", "postgres://test:test1234@localhost/x", "postgres://app:secret@postgres:5432/x",
 		"postgres://{user}:{password}@{host}/x", "postgres://%s:%s@%s/x", "postgres://<user>:<password>@db.example.net/x", "postgresql://localhost/x",
 		"redis://localhost:6379", "https://user:hunter2-hunter2@example.net/", "postgres://user:****@db.example.net/x", "postgres://user:password123@db.example.net/x",
