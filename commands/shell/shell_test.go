@@ -18,7 +18,7 @@ func TestCommands(t *testing.T) {
 		"a comma":        {func(s Shell) string { return s.Quote("a,b") }, `a,b`, `"a,b"`, `"a,b"`},
 		"not ASCII":      {func(s Shell) string { return s.Quote("é") }, `'é'`, `"é"`, `"é"`},
 		"a variable":     {func(s Shell) string { return s.Quote("$x`") }, "'$x`'", "\"$x`\"", "\"`$x``\""},
-		"typed quotes":   {func(s Shell) string { return s.Quote("a”b") }, `'a”b'`, `"a”b"`, "\"a`”b\""},
+		"typed quotes":   {func(s Shell) string { return s.Quote("a“b”c„d") }, `'a“b”c„d'`, `"a“b”c„d"`, "\"a`“b`”c`„d\""},
 		"move":           {func(s Shell) string { return s.Move(s.Quote("a/b"), s.Quote("c d")) }, `mv a/b 'c d'`, `move a\b "c d"`, `move a\b "c d"`},
 		"move home":      {func(s Shell) string { return s.MoveHome(s.Quote(file)) }, `mv -i 'formations/my agent/.key' ~/`, `move "formations\my agent\.key" "C:\Users\A B"`, `move "formations\my agent\.key" "C:\Users\A B"`},
 		"at home":        {func(s Shell) string { return s.AtHome("x.enc") }, `~/x.enc`, `"C:\Users\A B\x.enc"`, `"C:\Users\A B\x.enc"`},
