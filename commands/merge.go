@@ -77,6 +77,7 @@ func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
 	if err != nil {
 		return err
 	}
+	m.Simulated = !m.Layout.IndexLocked(s.Getenv)
 	result, state, err := m.Vault(ctx, sides)
 	if unvouched, ok := errors.AsType[*merge.KeyError](err); ok {
 		s.explainMergeKey(unvouched).print(s.Err)
@@ -86,7 +87,9 @@ func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
 		return s.explainSide(err)
 	}
 	trace.Say(ctx, "merged '%s': %d secrets, %d contested, sealed with the %v", sides.Path, len(result.Vault.Names()), len(result.Contested), result.Key)
-	s.keepOwn(m, sides.Path, result)
+	if !m.Simulated {
+		s.keepOwn(m, sides.Path, result)
+	}
 	s.noteSeen(ctx, m, sides.Path, result, result.Vault)
 	if result.Elsewhere && result.Same == nil {
 		s.hint("%s is sealed with a key that is not its .key here: '%s unlock' gets it", showPath(sides.Path), s.again())
@@ -97,7 +100,11 @@ func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
 		}
 		return nil
 	}
-	s.contested(sides.Path, state)
+	if m.Simulated {
+		conflictIn(sides.Path, state).print(s.Err)
+	} else {
+		s.contested(sides.Path, state)
+	}
 	return exitCode(driverConflict)
 }
 
@@ -149,14 +156,18 @@ func (s *session) foldSeen(f *formation.Formation, people *formation.People) boo
 
 // contested says which names wait to be settled, and how that is done.
 func (s *session) contested(path string, state *merge.State) {
+	conflictIn(path, state).hint("all else is merged; '%[1]s resolve' asks for each on a terminal, '%[1]s resolve NAME --ours' (or '--theirs', or '--stdin' for another value) settles one", s.again()).
+		print(s.Err)
+}
+
+func conflictIn(path string, state *merge.State) *Error {
 	e := refuse("conflict in %s: both sides changed %s", showPath(path), list(state.Open()))
 	for _, c := range state.Contested {
 		if !c.Settled {
 			e.line("%s: %s by ours, %s by theirs", c.Name, c.Ours, c.Theirs)
 		}
 	}
-	e.hint("all else is merged; '%[1]s resolve' asks for each on a terminal, '%[1]s resolve NAME --ours' (or '--theirs', or '--stdin' for another value) settles one", s.again())
-	e.print(s.Err)
+	return e
 }
 
 // goBack says how a person gets out of what git has under way.

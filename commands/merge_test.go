@@ -1054,6 +1054,24 @@ func TestMergeThroughGit(t *testing.T) {
 			m.conflicted(m.merge(), want.change("A=1"), "A")
 			m.refused("commit", "-qam", "x")
 		}},
+		{"looked at, and not begun", func(m *mergeRepo) {
+			want := contested(m)
+			looks := func() {
+				for _, look := range [][]string{{"merge-tree", "--write-tree", "ours", "theirs"}, {"log", "-2", "--remerge-diff"}} {
+					if r := m.do(look...); strings.Contains(r.out+r.err, "resolve") {
+						m.Errorf("%v names what there is nothing for:\n%s%s", look, r.out, r.err)
+					}
+				}
+				m.forgotten()
+			}
+			looks()
+			m.conflicted(m.merge(), want.change("A=1"), "A")
+			m.resolve(0, "A", "--theirs")
+			m.must("commit", "-q", "--no-edit")
+			looks()
+			m.on("B=new")
+			m.settled(want.change("A=2", "B=new"))
+		}},
 		{"looked at by merge-tree and remerge-diff in between", func(m *mergeRepo) {
 			m.side("other", "F=3")
 			m.side("third", "A=3")

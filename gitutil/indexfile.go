@@ -148,6 +148,13 @@ func indexPath(layout Layout, getenv func(string) string) string {
 	return paths.From(layout.Top, path)
 }
 
+// IndexLocked reports whether git is about to write the index, as during a merge
+// whose result comes into the work tree. For one that is only looked at
+// (git-merge-tree(1), --remerge-diff) it locks nothing.
+func (l Layout) IndexLocked(getenv func(string) string) bool {
+	return paths.There(indexPath(l, getenv) + ".lock")
+}
+
 // readIndexFile reads an index itself (gitformat-index(5), versions 2 to 4). tree
 // is the id of the tree that a commit of it has, nil where git has not yet written
 // that one. Errors: errIndexForm, or what opening the file says.

@@ -344,6 +344,15 @@ func (k *Keys) Deleted() (lost []string) {
 	return lost
 }
 
+// Folders are those of the index's formations, from the top.
+func (k *Keys) Folders() ([]string, error) {
+	index, err := k.index()
+	if err != nil {
+		return nil, err
+	}
+	return index.formations, nil
+}
+
 // Formations are those that the index has in the work tree, those of submodules
 // included.
 func (k *Keys) Formations() ([]*formation.Formation, error) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
@@ -40,16 +41,59 @@ func (b *Basis) know(top string, formations []*formation.Formation) {
 		}
 
 		b.Opened = append(b.Opened, opened)
-		b.keys = append(b.keys, opened.Key.File())
-		for _, name := range opened.Vault.Names() {
-			if value, _, err := opened.Vault.Get(name); err == nil {
-				b.values = append(b.values, scan.NamedValue{Formation: label, Name: name, Value: []byte(value)})
-			}
+		b.take(label, opened.Vault, opened.Key)
+	}
+	b.search()
+}
+
+// take has the values of a vault, and its key, among what is looked for.
+func (b *Basis) take(label string, vault *formation.Vault, key *crypto.Key) {
+	b.keys = append(b.keys, key.File())
+	for _, name := range vault.Names() {
+		if value, _, err := vault.Get(name); err == nil {
+			b.values = append(b.values, scan.NamedValue{Formation: label, Name: name, Value: []byte(value)})
 		}
 	}
+}
+
+func (b *Basis) search() {
 	if len(b.keys) > 0 {
 		b.Scanner.Known = scan.NewKnown(b.values, b.keys...)
 	}
+}
+
+// knowAbsent is know for formations that are not on disk, as outside of a sparse
+// checkout: their vaults are those of the index.
+func (b *Basis) knowAbsent(ctx context.Context, repo gitutil.Repository, keys *history.Keys, dirs []string) error {
+	top := repo.Layout().Top
+	vaults := map[string]string{} // the label of each, by its path
+	for _, dir := range dirs {
+		if top != "" && !b.seen[dir] {
+			vaults[path.Join(dir, formation.VaultFile)] = dir
+		}
+	}
+	if len(vaults) == 0 {
+		return nil
+	}
+	err := gitutil.IndexBlobs(ctx, repo, "", gitutil.Visitor{
+		MaxBlob: safefile.MaxSize,
+		Want:    func(p string, _ gitutil.Mode) bool { return vaults[p] != "" },
+		Blob: func(blob *gitutil.Blob) error {
+			label := vaults[blob.Path]
+			if b.seen[label] {
+				return nil // another side of a merge
+			}
+			b.seen[label] = true
+			if vault, key, err := keys.Open(blob.Path, blob.Data, nil); err == nil {
+				b.take(label, vault, key)
+			} else {
+				b.Locked = append(b.Locked, label)
+			}
+			return nil
+		},
+	})
+	b.search()
+	return err
 }
 
 // Also looks for these values as well, which no vault has yet.
@@ -129,7 +173,11 @@ func NewBasis(ctx context.Context, repo gitutil.Repository, dirs []string, setti
 	}
 
 	basis.know(repo.Layout().Top, append(formations, others...))
-	return basis, nil
+	folders, err := keys.Folders()
+	if err != nil {
+		return nil, err
+	}
+	return basis, basis.knowAbsent(ctx, repo, keys, folders)
 }
 
 // newBasis is a basis that knows no values yet.

@@ -111,7 +111,7 @@ func (j *Judge) Visit(ctx context.Context, what string, visit func(gitutil.Visit
 	})
 	c.report.Findings, c.report.Silenced = basis.Settle(findings)
 
-	trace.Say(ctx, "known: the values of %d formations, but for %d whose key is not at hand", len(basis.Dirs), len(basis.Locked))
+	trace.Say(ctx, "known: %d values to look for; of %d formations the key is not at hand", len(basis.values), len(basis.Locked))
 	for _, f := range c.report.Findings {
 		trace.Say(ctx, "found %s, %s, line %d", f.Rule, f.Severity, f.Line)
 	}

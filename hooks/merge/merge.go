@@ -35,6 +35,10 @@ type Merger struct {
 	// Exposed, after WrappedKey, are people whom one side removed, and who have
 	// the key that the merge keeps: the other side wrapped it for them.
 	Exposed []string
+	// Simulated says that git only looks how a merge would end, as 'git merge-tree',
+	// 'git log --remerge-diff' and 'git replay' do: nothing of it is kept, and there
+	// will be nothing to settle.
+	Simulated bool
 	// Newcomers, after People or WrappedKey, are people whom nobody vouched for: the
 	// merged list is not signed, and no key is wrapped for them.
 	Newcomers []formation.Person
@@ -241,7 +245,7 @@ func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *State, erro
 	}
 	state := NewState(m.Layout, s.Path)
 	state.BaseFile, state.OursFile, state.TheirsFile = base, ours, theirs
-	keep := m.begin(ctx, state, ours, r)
+	keep := !m.Simulated && m.begin(ctx, state, ours, r)
 	failed := func(err error) (*VaultResult, *State, error) {
 		state.Failed, state.Contested = true, nil
 		state.LeftAs(ours)

@@ -47,7 +47,7 @@ func ForgetSeen(layout gitutil.Layout, vaultPath string) { os.Remove(seenFile(la
 // what is new: a side that still had the old key added or changed values, which
 // stand in its commits sealed with a key that they have.
 func (m *Merger) NoteSeen(ctx context.Context, vaultPath string, r *VaultResult, merged *formation.Vault) ([]formation.Exposure, error) {
-	if r.keys[1] == nil || r.keys[2] == nil || r.keys[1].Equal(r.keys[2]) {
+	if m.Simulated || r.keys[1] == nil || r.keys[2] == nil || r.keys[1].Equal(r.keys[2]) {
 		return nil, nil
 	}
 	var found []formation.Exposure
