@@ -11,6 +11,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 // Which formation a command is about.
@@ -84,12 +85,16 @@ func (s *session) deleted(e *Error) *Error {
 	if !s.inRepository() {
 		return e
 	}
+	call, gone := "git restore", "deleted here"
+	if layout, _ := s.where(); paths.There(filepath.Join(layout.GitDir, "info", "sparse-checkout")) {
+		call, gone = call+" --ignore-skip-worktree-bits", "not checked out here"
+	}
 	for _, lost := range s.keys().Deleted() {
 		shown := s.showFolder(lost)
 		if formation.IsFormationFile(filepath.Base(lost)) {
 			shown = "'" + s.show(lost) + "'"
 		}
-		e.hint("git has %s, which is deleted here: 'git restore %s' brings it back", shown, s.argument(lost))
+		e.hint("git has %s, which is %s: '%s %s' brings it back", shown, gone, call, s.argument(lost))
 	}
 	return e
 }
