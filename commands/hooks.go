@@ -154,6 +154,9 @@ func (s *session) installHooks(ctx context.Context, in *hooks.Installer) error {
 			s.hint("they are this clone's own: to write into another manager's files, take them out first: '%s hooks uninstall'", s.anywhere())
 		}
 	}
+	if !in.Server {
+		s.ensureDrivers(ctx)
+	}
 	s.noteHooks()
 	return nil
 }
