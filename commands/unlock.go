@@ -214,7 +214,7 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 		}
 		return err
 	}
-	s.sayUnlocked(f, took, who)
+	s.sayUnlocked(f, took, who.Source())
 	return nil
 }
 
@@ -223,7 +223,7 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 func (s *session) takeAgain(ctx context.Context, f *formation.Formation, own *formation.FoundKey) error {
 	took, err := s.takeKey(ctx, f, own.Content, false)
 	if err == nil {
-		s.sayUnlocked(f, took, nil)
+		s.sayUnlocked(f, took, own.Path)
 	}
 	return err
 }
@@ -247,7 +247,7 @@ func (s *session) unlockSide(ctx context.Context, f *formation.Formation, sides 
 		}
 		took, err := s.takeKey(ctx, f, content, false)
 		if err == nil {
-			s.sayUnlocked(f, took, who)
+			s.sayUnlocked(f, took, who.Source())
 			return nil
 		}
 		because, tried = err, true // it opened, which says more than that the other did not
@@ -255,12 +255,12 @@ func (s *session) unlockSide(ctx context.Context, f *formation.Formation, sides 
 	return because
 }
 
-func (s *session) sayUnlocked(f *formation.Formation, took taken, who *crypto.Identity) {
+func (s *session) sayUnlocked(f *formation.Formation, took taken, source string) {
 	if took == keySame {
 		s.say("%s is unlocked already", s.name(f))
 		return
 	}
-	s.say("Unlocked %s with %s", s.name(f), s.showOwn(who.Source()))
+	s.say("Unlocked %s with %s", s.name(f), s.showOwn(source))
 }
 
 func (s *session) notShared(f *formation.Formation) error {

@@ -25,7 +25,8 @@ type Place int
 // The places that a formation's key is looked for in, in this order but for the
 // last two: those are told apart by what opens the vault, which one key alone does.
 const (
-	InFolder   Place = iota // .key of the formation, or of its folder in another work tree
+	InFolder   Place = iota // .key of the formation, or where it has none of its folder in another work tree
+	InWorkTree              // that one, where what counts as .key does not open the vault
 	LeftBehind              // .key of a folder that the formation had before
 	Kept                    // the copy in the git dir
 )
@@ -347,7 +348,7 @@ func (f *Formation) findKey(sealed []byte) (*FoundKey, *Vault, error) {
 
 	inWorkTrees := func() (keys []*FoundKey) {
 		for _, dir := range f.workTrees() {
-			if found := f.readElsewhere(dir, InFolder); found != nil {
+			if found := f.readElsewhere(dir, InWorkTree); found != nil {
 				keys = append(keys, found)
 			}
 		}

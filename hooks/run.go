@@ -201,7 +201,7 @@ var errSetAside = errors.New("unstaged work is set aside")
 func (r *Runner) keepKeys(basis *judge.Basis) {
 	pins := trust.PinsOf(r.Repo.Layout())
 	for _, o := range basis.Opened {
-		if !o.Sealed || o.Found.Place != formation.InFolder {
+		if !o.Sealed || o.Found.Place != formation.InFolder && o.Found.Place != formation.InWorkTree {
 			continue
 		}
 		r.Files.Do(func(batch *safefile.Batch) error { return o.KeepKey(batch, o.Key, o.Found.Content) })
