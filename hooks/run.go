@@ -259,20 +259,22 @@ func (r *Runner) cleanup(ctx context.Context) (judge.Cleanup, error) {
 	default:
 		return c, nil
 	}
+	// Git since 2.45 goes by the one of these that its configuration has last, and
+	// knew but the first before: a line is a comment where it is one by both.
 	for _, key := range [...]string{"core.commentChar", "core.commentString"} {
-		value, ok, err := r.Repo.Config(ctx, key)
-		if err != nil {
+		start, ok, err := r.Repo.Config(ctx, key)
+		switch {
+		case err != nil:
 			return c, err
+		case !ok && key == "core.commentChar":
+			start = "#"
+		case !ok:
+			continue
+		case start == "" || start == "auto":
+			c.Comment = nil // git picks one that no line starts with: nothing is left out
+			return c, nil
 		}
-		if ok {
-			c.Comment = value
-		}
-	}
-	switch c.Comment {
-	case "":
-		c.Comment = "#"
-	case "auto":
-		c.Comment = "" // git picks one that no line starts with: nothing is left out
+		c.Comment = append(c.Comment, start)
 	}
 	return c, nil
 }

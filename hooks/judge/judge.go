@@ -158,8 +158,13 @@ func plainReason(err error) string {
 // Cleanup is what git takes out of a commit message before it makes the commit
 // (git-commit(1), --cleanup). The zero value is nothing.
 type Cleanup struct {
-	Comment  string // starts a line that goes, if not empty
-	Scissors bool   // what stands at and below the scissors goes
+	Comment  []string // a line goes that starts with each of these, if there are any
+	Scissors bool     // what stands at and below the scissors goes
+}
+
+func (c Cleanup) comments(line string) bool {
+	kept := func(start string) bool { return !strings.HasPrefix(line, start) }
+	return len(c.Comment) > 0 && !slices.ContainsFunc(c.Comment, kept)
 }
 
 const scissors = " ------------------------ >8 ------------------------"
@@ -175,7 +180,7 @@ func (j *Judge) Message(message []byte, cleanup Cleanup) (*Report, error) {
 		if at := strings.Index(line, scissors); cleanup.Scissors && at > 0 && at < 8 && strings.TrimRight(line[at+len(scissors):], "\r\n") == "" {
 			break
 		}
-		if cleanup.Comment != "" && strings.HasPrefix(line, cleanup.Comment) {
+		if cleanup.comments(line) {
 			line = "\n" // stays a line, so that numbers stay right
 		}
 		kept.WriteString(line)

@@ -90,18 +90,26 @@ func TestMessage(t *testing.T) {
 	r := judged(t)
 	repo := formationtest.Open(r, "git")
 	j := &Judge{Repo: repo, Basis: func() (*Basis, error) { return BasisOnDisk(context.Background(), repo) }}
-	for message, want := range map[string]string{
-		"all is well\n":              "",
-		"why\n\nit was " + stored:    "known-secret :3 TOKEN",
-		"why\n# it was " + stored:    "",
-		"why\n#it was\n" + stored:    "known-secret :3 TOKEN",
-		"subject " + stored + "\n#x": "known-secret :1 TOKEN",
+	hash := []string{"#"}
+	for _, test := range []struct {
+		message, want string
+		comment       []string
+	}{
+		{"all is well\n", "", hash},
+		{"why\n\nit was " + stored, "known-secret :3 TOKEN", hash},
+		{"why\n# it was " + stored, "", hash},
+		{"why\n#it was\n" + stored, "known-secret :3 TOKEN", hash},
+		{"subject " + stored + "\n#x", "known-secret :1 TOKEN", hash},
+		{"why\n# it was " + stored, "known-secret :2 TOKEN", nil},
+		{"why\n# it was " + stored, "known-secret :2 TOKEN", []string{"#", "//"}},
+		{"why\n// it was " + stored, "known-secret :2 TOKEN", []string{"#", "//"}},
+		{"why\n#> it was " + stored, "", []string{"#", "#>"}},
 	} {
-		report, err := j.Message([]byte(message), Cleanup{Comment: "#"})
+		report, err := j.Message([]byte(test.message), Cleanup{Comment: test.comment})
 		if err != nil {
 			t.Errorf("%v", err)
-		} else if got := places(report.Findings); got != want {
-			t.Errorf("%q, want %q", got, want)
+		} else if got := places(report.Findings); got != test.want {
+			t.Errorf("%q by %q: %q, want %q", test.message, test.comment, got, test.want)
 		}
 	}
 }
