@@ -122,6 +122,9 @@ func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assi
 		if err != nil {
 			return nil, unreadable(err)
 		}
+		if len(content) == 0 {
+			return nil, usage("nothing came on %s; nothing was imported", label).hint("the command before the '|' may have failed: run it alone")
+		}
 	} else {
 		path := s.at(file)
 		label = s.show(path)
@@ -134,13 +137,15 @@ func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assi
 		return nil, usage("'%s' is longer than %d MiB: that is no .env file", label, maxValue>>20)
 	}
 	assignments, err := formation.ParseDotenv(content)
+	named := "FILE"
+	if file != "-" {
+		named = s.argument(s.at(file))
+	}
 	if sealed, ok := errors.AsType[*formation.SealedDotenvError](err); ok {
-		if file == "-" {
-			label = "FILE"
-		} else {
-			label = s.argument(s.at(file))
-		}
-		return nil, s.explainSealedDotenv(sealed, label)
+		return nil, s.explainSealedDotenv(sealed, named)
+	}
+	if nested, ok := errors.AsType[*formation.NestedError](err); ok {
+		return nil, s.explainNested(nested, label, named, file == "-")
 	}
 	var bad *formation.DotenvError
 	if errors.As(err, &bad) {
@@ -152,15 +157,39 @@ func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assi
 
 // explainSealedDotenv names the command that decrypts another tool's file.
 func (s *session) explainSealedDotenv(sealed *formation.SealedDotenvError, file string) error {
-	decrypt := "dotenvx decrypt --stdout -f " + file
-	switch {
-	case sealed.Tool == "sops" && sealed.JSON:
-		decrypt = "sops decrypt --input-type json --output-type json " + file
-	case sealed.Tool == "sops":
-		decrypt = "sops decrypt --input-type dotenv --output-type dotenv " + file
+	decrypt := "dotenvx decrypt --stdout -f "
+	if sealed.Tool == "sops" {
+		output := "json"
+		switch sealed.Format {
+		case "dotenv":
+			output = "dotenv"
+		case "ini": // its JSON has an object for each section
+			output += " " + s.extractPart(sealed.Section)
+		}
+		decrypt = fmt.Sprintf("sops decrypt --input-type %s --output-type %s ", sealed.Format, output)
 	}
 	return usage("line %d is encrypted with %s, and what is encrypted is no value; nothing was imported", sealed.Line, sealed.Tool).
-		hint("decrypt it on the way in: '%s | %s import -'", decrypt, s.again())
+		hint("decrypt it on the way in: '%s | %s import -'", decrypt+file, s.again())
+}
+
+// extractPart is what has sops give one entry alone.
+func (s *session) extractPart(name string) string {
+	return "--extract " + s.shell().Escape(`["`+name+`"]`)
+}
+
+// explainNested names the commands that take what is a text out of JSON with parts
+// in parts: label and file are how it is called, and piped whether it came from
+// another command. That is mostly sops, whose file has such parts as they are.
+func (s *session) explainNested(nested *formation.NestedError, label, file string, piped bool) error {
+	e := failed(nested, "cannot read '%s': %v; nothing was imported", label, nested)
+	scalars := "jq " + s.shell().Escape("map_values(scalars)")
+	if !piped {
+		return e.hint("the texts beside it: '%s %s | %s import -'", scalars, file, s.again())
+	}
+	if nested.Name != "" && !nested.List {
+		e.hint("from sops, its own names and texts: 'sops decrypt --output-type json %s %s | %s import -'", s.extractPart(nested.Name), file, s.again())
+	}
+	return e.hint("from sops, the texts beside it: 'sops decrypt --output-type json %s | %s | %s import -'", file, scalars, s.again())
 }
 
 // sayDialect speaks of what other readers of the file may read otherwise: lines of

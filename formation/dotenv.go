@@ -29,11 +29,32 @@ type DotenvError struct {
 
 func (e *DotenvError) Error() string { return fmt.Sprintf("line %d: %s", e.Line, e.Reason) }
 
+// NestedError says which entry of a JSON file has parts of its own.
+type NestedError struct {
+	Line int
+	Name string // as the file has it; "" if that could be a value
+	List bool   // it is a list, and no object
+}
+
+func (e *NestedError) Error() string {
+	whose, kind := "its value", "an object"
+	if e.Name != "" {
+		whose = "the value of " + e.Name
+	}
+	if e.List {
+		kind = "a list"
+	}
+	return fmt.Sprintf("line %d: %s is %s, not a text", e.Line, whose, kind)
+}
+
 // SealedDotenvError says that a file's values are another tool's ciphertext.
 type SealedDotenvError struct {
-	Line int
-	Tool string // "dotenvx" or "sops"
-	JSON bool   // it is no .env file, but JSON
+	Line   int
+	Tool   string // "dotenvx" or "sops"
+	Format string // "dotenv", "json", "yaml" or "ini"
+	// Section is the one of an INI file that the line is in, "SECTION" where its name
+	// could be a value.
+	Section string
 }
 
 func (e *SealedDotenvError) Error() string {
@@ -48,7 +69,8 @@ func (e *SealedDotenvError) Error() string {
 // keeps in such a file. CRLF, a BOM and UTF-16 with a BOM are fine. JSON, an object
 // of names and values as 'export' writes it, is read as well.
 //
-// The error is a *DotenvError or, for ciphertext, a *SealedDotenvError.
+// The error is a *DotenvError, a *NestedError or, for ciphertext, a
+// *SealedDotenvError.
 func ParseDotenv(content []byte) ([]Assignment, error) {
 	text, err := dotenvText(content)
 	if err != nil {
@@ -63,11 +85,18 @@ func ParseDotenv(content []byte) ([]Assignment, error) {
 	p := dotenvParser{text: text, line: 1}
 	for p.at < len(p.text) {
 		a, ok, err := p.next()
+		tool := sealedBy(a)
+		if err != nil || tool != "" {
+			// No .env file, or not such a one: sops keeps the format of what it seals.
+			if sealed := sopsFile(text); sealed != nil {
+				return nil, sealed
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
-		if tool := sealedBy(a); tool != "" {
-			return nil, &SealedDotenvError{Line: a.Line, Tool: tool}
+		if tool != "" {
+			return nil, &SealedDotenvError{Line: a.Line, Tool: tool, Format: "dotenv"}
 		}
 		if ok && !isNote(a) {
 			list = append(list, a)
@@ -85,6 +114,42 @@ func sealedBy(a Assignment) string {
 		return "sops"
 	}
 	return ""
+}
+
+// sopsFile is the error for a file that sops sealed as YAML or as INI; nil for any
+// other.
+func sopsFile(text string) *SealedDotenvError {
+	sealed := &SealedDotenvError{Tool: "sops"}
+	section, n := "DEFAULT", 0 // as sops calls what stands above the first
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimRight(line, " \t\r\n")
+		switch {
+		case line == "sops:":
+			sealed.Format = "yaml"
+		case line == "[sops]":
+			sealed.Format = "ini"
+		case strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]"):
+			section = line[1 : len(line)-1]
+		case sealed.Line == 0 && strings.Contains(line, "ENC[AES256_GCM,data:"):
+			sealed.Line, sealed.Section = n, section
+		}
+	}
+	switch {
+	case sealed.Line == 0 || sealed.Format == "":
+		return nil
+	case sealed.Format != "ini":
+		sealed.Section = ""
+	case !isName(sealed.Section):
+		sealed.Section = "SECTION"
+	}
+	return sealed
+}
+
+// isName reports whether a text may be repeated as a name: it has the shape of one,
+// and not of a key.
+func isName(text string) bool {
+	return Normalize(text) != "" && !strings.ContainsFunc(text, notInName) && KeyShape(text) == ""
 }
 
 // dotenvText is the text of a file in UTF-8, or in UTF-16 as PowerShell's > writes.

@@ -8,7 +8,7 @@ import (
 )
 
 // parseJSON reads an object of names and values. A number or a boolean is taken as
-// its text, null is no value; the error is a *DotenvError or a *SealedDotenvError.
+// its text, null is no value; the error is one of [ParseDotenv]'s.
 func parseJSON(text string) ([]Assignment, error) {
 	r := jsonReader{text: text, from: json.NewDecoder(strings.NewReader(text)), line: 1}
 	if _, err := r.from.Token(); err != nil {
@@ -62,9 +62,16 @@ func (r *jsonReader) next() (Assignment, error) {
 	switch raw[0] {
 	case '{', '[':
 		if a.Spelled == "sops" {
-			return a, &SealedDotenvError{a.Line, "sops", true}
+			return a, &SealedDotenvError{Line: a.Line, Tool: "sops", Format: "json"}
 		}
-		return a, &DotenvError{a.Line, "its value is an object or a list, not a text"}
+		if strings.TrimSpace(string(raw[1:len(raw)-1])) == "" {
+			return a, nil // an empty one, as sops gives the DEFAULT of an INI file
+		}
+		nested := &NestedError{Line: a.Line, List: raw[0] == '['}
+		if isName(spelled) {
+			nested.Name = spelled
+		}
+		return a, nested
 	case 'n': // null
 		return a, nil
 	case '"':
@@ -78,7 +85,7 @@ func (r *jsonReader) next() (Assignment, error) {
 	}
 
 	if tool := sealedBy(a); tool != "" {
-		return a, &SealedDotenvError{a.Line, tool, true}
+		return a, &SealedDotenvError{Line: a.Line, Tool: tool, Format: "json"}
 	}
 	if a.Name == "" && a.Value != "" {
 		return a, &DotenvError{a.Line, "its name has no letter or digit"}

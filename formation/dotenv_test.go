@@ -104,8 +104,6 @@ func TestParseDotenvErrors(t *testing.T) {
 		{"\xff\xfeA\x00=\x00\x00\xd8b\x00", 1},
 		{"{\"A\": \"hunter2", 1},
 		{"{\"A\":\n\"b\" hunter2}", 2},
-		{"{\n\"A\": {\"B\": \"hunter2\"}}", 2},
-		{"{\n\"A\": [\"hunter2\"]}", 2},
 		{"{\"A\": \"hunter2\\ud800\"}", 1},
 		{"{\"-\": \"hunter2\"}", 1},
 		{"{\"A\": \"b\"}\n{\"C\": \"hunter2\"}", 2},
@@ -124,17 +122,41 @@ func TestParseDotenvErrors(t *testing.T) {
 	}
 }
 
+// An entry of JSON with parts is named where its name can be no value; an empty one
+// is none.
+func TestParseDotenvNested(t *testing.T) {
+	for _, test := range [...]struct {
+		file string
+		want NestedError
+	}{
+		{"{\n\"A\": {\"B\": \"hunter2\"}}", NestedError{Line: 2, Name: "A"}},
+		{"{\"E\": { }, \"L\": [\n],\n\"a.b-c\": [\"hunter2\"]}", NestedError{Line: 3, Name: "a.b-c", List: true}},
+		{"{\"hunter2 x\": [1]}", NestedError{Line: 1, List: true}},
+		{"{\"--\": [1]}", NestedError{Line: 1, List: true}},
+	} {
+		list, err := ParseDotenv([]byte(test.file))
+		var nested *NestedError
+		if !errors.As(err, &nested) || *nested != test.want || list != nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: %v", test.file, err)
+		}
+	}
+}
+
 func TestParseDotenvSealed(t *testing.T) {
 	for _, test := range [...]struct {
 		file string
 		want SealedDotenvError
 	}{
-		{"DOTENV_PUBLIC_KEY=\"02ab\"\nA=\"encrypted:BNr24F\"\n", SealedDotenvError{Line: 2, Tool: "dotenvx"}},
-		{"A=b\nB=encrypted:BNr24F\n", SealedDotenvError{Line: 2, Tool: "dotenvx"}},
-		{"A=ENC[AES256_GCM,data:abc=,iv:abc=,tag:abc==,type:str]\n", SealedDotenvError{Line: 1, Tool: "sops"}},
-		{"A=b\nsops_version=3.9.0\n", SealedDotenvError{Line: 2, Tool: "sops"}},
-		{"{\"A\": \"ENC[AES256_GCM,data:x]\",\n\"sops\": {}}", SealedDotenvError{Line: 1, Tool: "sops", JSON: true}},
-		{"{\"A\": \"b\",\n\"sops\": {}}", SealedDotenvError{Line: 2, Tool: "sops", JSON: true}},
+		{"DOTENV_PUBLIC_KEY=\"02ab\"\nA=\"encrypted:BNr24F\"\n", SealedDotenvError{Line: 2, Tool: "dotenvx", Format: "dotenv"}},
+		{"A=b\nB=encrypted:BNr24F\n", SealedDotenvError{Line: 2, Tool: "dotenvx", Format: "dotenv"}},
+		{"A=ENC[AES256_GCM,data:abc=,iv:abc=,tag:abc==,type:str]\n", SealedDotenvError{Line: 1, Tool: "sops", Format: "dotenv"}},
+		{"A=b\nsops_version=3.9.0\n", SealedDotenvError{Line: 2, Tool: "sops", Format: "dotenv"}},
+		{"{\"A\": \"ENC[AES256_GCM,data:x]\",\n\"sops\": {}}", SealedDotenvError{Line: 1, Tool: "sops", Format: "json"}},
+		{"A: b\nc: ENC[AES256_GCM,data:x]\nsops:\n  mac: x\n", SealedDotenvError{Line: 2, Tool: "sops", Format: "yaml"}},
+		{"a=b\r\n[d]\r\nc=ENC[AES256_GCM,data:x]\r\n[sops]\r\n", SealedDotenvError{Line: 3, Tool: "sops", Format: "ini", Section: "d"}},
+		{"c=ENC[AES256_GCM,data:x]\n[sops]\n", SealedDotenvError{Line: 1, Tool: "sops", Format: "ini", Section: "DEFAULT"}},
+		{"[hunter2 x]\nc=ENC[AES256_GCM,data:x]\n[sops]\n", SealedDotenvError{Line: 2, Tool: "sops", Format: "ini", Section: "SECTION"}},
+		{"{\"A\": \"b\",\n\"sops\": {}}", SealedDotenvError{Line: 2, Tool: "sops", Format: "json"}},
 	} {
 		list, err := ParseDotenv([]byte(test.file))
 		var sealed *SealedDotenvError
@@ -217,16 +239,19 @@ func FuzzDotenvRoundTrip(f *testing.F) {
 }
 
 func FuzzParseDotenv(f *testing.F) {
-	for _, seed := range [...]string{"A=b\n", "export A='b\nc' # d\r\n", "\ufeffA=\"\\n\\x\"", "\xff\xfeA\x00=\x00b\x00", "\xfe\xff\x00A", "A=\"", "=", "\xff", "A=`b`", "> A=b\n", "'A=b'", "{\"A\": \"b\", \"C\": 1}", "A=ENC[", "{\"\":"} {
+	for _, seed := range [...]string{"A=b\n", "export A='b\nc' # d\r\n", "\ufeffA=\"\\n\\x\"", "\xff\xfeA\x00=\x00b\x00", "\xfe\xff\x00A", "A=\"", "=", "\xff", "A=`b`", "> A=b\n", "'A=b'", "{\"A\": \"b\", \"C\": 1}", "A=ENC[", "a: ENC[AES256_GCM,data:\nsops:", "[a]\nENC[AES256_GCM,data:\n[sops]\r\n", "{\"A\": [1]}", "{\"\":"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		list, err := ParseDotenv(file)
 		if err != nil {
 			var bad *DotenvError
+			var nested *NestedError
 			var sealed *SealedDotenvError
 			if errors.As(err, &sealed) {
 				bad = &DotenvError{Line: sealed.Line}
+			} else if errors.As(err, &nested) {
+				bad = &DotenvError{Line: nested.Line}
 			} else if !errors.As(err, &bad) {
 				t.Fatalf("%v", err)
 			}
