@@ -123,7 +123,8 @@ func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assi
 			return nil, unreadable(err)
 		}
 		if len(content) == 0 {
-			return nil, usage("nothing came on %s; nothing was imported", label).hint("the command before the '|' may have failed: run it alone")
+			s.warn("nothing came on %s", label)
+			s.hint("the command before the '|' may have failed: run it alone")
 		}
 	} else {
 		path := s.at(file)
