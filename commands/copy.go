@@ -96,15 +96,16 @@ func (s *session) copy(ctx context.Context, o copyOptions) error {
 		s.sayCopied(name, from, w, changed[i])
 	}
 	target.offerHooks(ctx)
-	return s.hintUnshared(from, all)
+	s.hintUnshared(from, all)
+	return nil
 }
 
 // hintUnshared says how those who share the key of a formation get those that were
-// made for others.
-func (s *session) hintUnshared(from *formation.Formation, all writings) error {
+// made for others. A list that cannot be read is no reason to fail what is done.
+func (s *session) hintUnshared(from *formation.Formation, all writings) {
 	people, _, err := from.ReadPeople()
 	if err != nil || len(people.All()) == 0 {
-		return err
+		return
 	}
 	for _, w := range all {
 		if w.fresh {
@@ -112,7 +113,6 @@ func (s *session) hintUnshared(from *formation.Formation, all writings) error {
 				s.name(w.Formation), s.callOn(w.Formation), s.argument(from.Path(formation.RecipientsFile)), s.name(from))
 		}
 	}
-	return nil
 }
 
 func (s *session) sayCopied(name string, from *formation.Formation, w *writing, changed bool) {
