@@ -161,6 +161,7 @@ func TestReferencesByPlace(t *testing.T) {
 		{"trigger", "triggers/a.md", "---\nname: x\nwebhook: ${{ secrets.a-b }}\nother: ${{ secrets.c-d }}\n---\n${{ secrets.e-f }}\n", "A_B@3:10", "4:8 6:1"},
 		{"trigger, a map", "triggers/a.md", "---\nwebhook:\n  # ours\n\n  url: ${{ secrets.a-b }}\nx: ${{ secrets.c }}\n---\n", "A_B@5:8 C@6:4~", ""},
 		{"trigger, CRLF and BOM", "triggers/a.md", "\ufeff---\r\nwebhook: ${{ secrets.a-b }}\r\n---\r\n", "A_B@2:10", ""},
+		{"trigger, front matter that ends in dots", "triggers/a.md", "---\nwebhook: ${{ secrets.a-b }}\n...\nwebhook: ${{ secrets.c-d }}\n---\n", "A_B@2:10", "4:10"},
 		{"trigger without front matter", "triggers/a.md", "webhook: ${{ secrets.a-b }}\n", "", "1:10"},
 		{"trigger, front matter left open", "triggers/a.md", "---\nwebhook: ${{ secrets.a-b }}\n", "", "2:10"},
 		{"SOP", "sops/a.md", "---\nwebhook: ${{ secrets.a-b }}\n---\n", "", "2:10"},

@@ -134,7 +134,7 @@ func (s *splicer) plainText(path string) error {
 		return nil
 	case folder == "triggers":
 		var ok bool
-		if s.from, s.to, ok = FrontMatter(s.content); !ok {
+		if s.from, s.to, ok = frontMatter(string(s.content)); !ok {
 			return errNotFilled
 		}
 	default:
@@ -145,24 +145,6 @@ func (s *splicer) plainText(path string) error {
 		return fmt.Errorf("its front matter is no valid YAML: %w", err)
 	}
 	return nil
-}
-
-// FrontMatter is where the YAML on top of a text is, between two lines of ---.
-func FrontMatter(content []byte) (from, to int, ok bool) {
-	at := 0
-	for line := range bytes.Lines(content) {
-		fence := string(bytes.TrimRight(line, " \t\r\n")) == "---"
-		switch {
-		case at == 0 && !fence:
-			return 0, 0, false
-		case at == 0:
-			from = len(line)
-		case fence:
-			return from, at, true
-		}
-		at += len(line)
-	}
-	return 0, 0, false
 }
 
 func yamlTree(content []byte) (tree []*yaml.Node, err error) {

@@ -121,6 +121,8 @@ func TestPieces(t *testing.T) {
 		{"the second document", "a.afs", "a: 1\n---\nk: «sk-1»\n", "a: 1\n---\nk: " + ref + "\n", "sk-1"},
 		{"no line end", "a.afs", "k: «sk-1»", "k: " + ref, "sk-1"},
 		{"front matter", "triggers/t.md", "---\nwebhook: «https://x»\n---\ntext\n", "---\nwebhook: " + ref + "\n---\ntext\n", "https://x"},
+		{"front matter, CR LF and a byte order mark", "triggers/t.md", "\ufeff---\r\nwebhook: «https://x»\r\n---\r\ntext\r\n", "\ufeff---\r\nwebhook: " + ref + "\r\n---\r\ntext\r\n", "https://x"},
+		{"front matter that ends in dots", "triggers/t.md", "---\nwebhook: «https://x»\n...\n: [ text\n---\n", "---\nwebhook: " + ref + "\n...\n: [ text\n---\n", "https://x"},
 		{"a skill", "skills/s/SKILL.md", "Use «sk-1».\n", "Use " + ref + ".\n", "sk-1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -156,6 +158,8 @@ func TestPiecesRefused(t *testing.T) {
 		{"across two values", "a.afs", "a: «b\nc: d»\n", errBound},
 		{"nothing", "a.afs", "a: «»b\n", errBound},
 		{"behind the front matter", "triggers/t.md", "---\na: 1\n---\n«sk-1»\n", errNotFilled},
+		{"behind front matter that ends in dots", "triggers/t.md", "---\na: 1\n...\nb: «sk-1»\n---\n", errNotFilled},
+		{"front matter left open", "triggers/t.md", "---\na: «sk-1»\n", errNotFilled},
 		{"no front matter", "triggers/t.md", "«sk-1»\n", errNotFilled},
 		{"text before the lines", "triggers/t.md", "text\n---\na: «sk-1»\n---\n", errNotFilled},
 		{"knowledge", "knowledge/k.md", "«sk-1»\n", errNotFilled},

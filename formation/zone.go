@@ -50,25 +50,38 @@ func webhookOf(path, text string) (from, to int) {
 	if !strings.HasPrefix(path, "triggers/") {
 		return 0, 0
 	}
-	at := 0
-	for line := range strings.Lines(text) {
+	at, end, _ := frontMatter(text)
+	for line := range strings.Lines(text[at:end]) {
 		begin := at
 		at += len(line)
-		bare := strings.TrimRight(strings.TrimPrefix(line, "\ufeff"), " \t\r\n")
 		switch {
-		case begin == 0:
-			if bare != "---" {
-				return 0, 0
-			}
-		case bare == "---" || bare == "...":
-			return from, to
 		case strings.HasPrefix(line, "webhook:"):
 			from, to = begin, at
-		case from > 0 && to == begin && (bare == "" || strings.ContainsAny(line[:1], " \t#-")):
+		case from > 0 && to == begin && (strings.TrimSpace(line) == "" || strings.ContainsAny(line[:1], " \t#-")):
 			to = at // belongs to it still
 		}
 	}
-	return 0, 0 // front matter has an end
+	return from, to
+}
+
+// frontMatter is where the YAML on top of a text is, as byte offsets: between a
+// first line of --- and the next one of --- or ..., behind a byte order mark, too.
+// One that is left open is none.
+func frontMatter(text string) (from, to int, ok bool) {
+	at := 0
+	for line := range strings.Lines(text) {
+		bare := strings.TrimRight(line, " \t\r\n")
+		switch {
+		case at == 0 && strings.TrimPrefix(bare, "\ufeff") != "---":
+			return 0, 0, false
+		case at == 0:
+			from = len(line)
+		case bare == "---" || bare == "...":
+			return from, at, true
+		}
+		at += len(line)
+	}
+	return 0, 0, false
 }
 
 // unreplaced is why the runtime leaves a term in the zone as the text it is; ""
