@@ -178,11 +178,16 @@ func appendLine(content []byte, line string) []byte {
 // .gitattributes speaks of. Every command that writes sees to it; where that
 // fails, it has done its own work all the same.
 func (s *session) ensureDrivers(ctx context.Context) {
+	s.setDrivers(ctx, hooks.Missing, hooks.Outdated)
+}
+
+// setDrivers writes the drivers where they stand as one of the states says.
+func (s *session) setDrivers(ctx context.Context, lacking ...hooks.State) {
 	layout, ok := s.where()
 	if !ok {
 		return
 	}
-	if state, err := hooks.LookAtDrivers(ctx, layout, s.repository); err != nil || state == hooks.Installed {
+	if state, err := hooks.LookAtDrivers(ctx, layout, s.repository); err != nil || !slices.Contains(lacking, state) {
 		return
 	}
 	git := s.git()

@@ -131,7 +131,15 @@ func (s *session) installHooks(ctx context.Context, in *hooks.Installer) error {
 	changed, err := in.Install(ctx)
 	var managed *hooks.ManagedError
 	if errors.As(err, &managed) {
-		return s.adoptHooks(ctx, in, managed)
+		err := s.adoptHooks(ctx, in, managed)
+		switch {
+		case in.Server:
+		case err == nil:
+			s.ensureDrivers(ctx)
+		default: // they are this clone's own, whoever keeps the hooks
+			s.setDrivers(ctx, hooks.Outdated)
+		}
+		return err
 	}
 	var kept *hooks.KeptError
 	if errors.As(err, &kept) {

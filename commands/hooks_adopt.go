@@ -20,7 +20,7 @@ func (s *session) adoptHooks(ctx context.Context, in *hooks.Installer, managed *
 	}
 	if adoption == nil {
 		s.printLines(managed.Snippet)
-		return refuse("the hooks here belong to %s; nothing was changed", managed.Manager).
+		return refuse("the hooks here belong to %s; nothing was changed there", managed.Manager).
 			hint("add what stands above, and the checks run with the rest")
 	}
 	if len(adoption.Changes) == 0 {
@@ -39,14 +39,14 @@ func (s *session) adoptHooks(ctx context.Context, in *hooks.Installer, managed *
 	if !in.Write {
 		yes, err := s.agrees(ctx, "Make this change (yes/no)? ")
 		if errors.Is(err, tty.ErrNoTerminal) {
-			return refuse("the hooks here belong to %s; nothing was changed", managed.Manager).
+			return refuse("the hooks here belong to %s; nothing was changed there", managed.Manager).
 				hint("make the change that stands above: '%s hooks install --write'", s.anywhere())
 		}
 		if err != nil {
 			return err
 		}
 		if !yes {
-			return refuse("nothing was changed")
+			return refuse("nothing was changed in the files of %s", adoption.Manager)
 		}
 	}
 	if err := in.Apply(ctx, adoption.Changes); err != nil {
@@ -90,7 +90,7 @@ func (s *session) explainUnsafe(err error) error {
 		return refuse("'%s': %s", s.show(unsafe.Path), unsafe.Reason)
 	}
 	s.printLines(unsafe.Snippet)
-	return refuse("'%s' is left alone: %s; nothing was changed", s.show(unsafe.Path), unsafe.Reason).
+	return refuse("'%s' is left alone: %s; nothing was changed in it", s.show(unsafe.Path), unsafe.Reason).
 		hint("add what stands above by hand, and the checks run with the rest")
 }
 
