@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
 	"github.com/muxi-ai/git-muxi-secrets/internal/trace"
 	"github.com/urfave/cli/v2"
@@ -80,16 +79,14 @@ func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
 	m.Simulated = !m.Layout.IndexLocked(s.Getenv)
 	result, state, err := m.Vault(ctx, sides)
 	if unvouched, ok := errors.AsType[*merge.KeyError](err); ok {
-		s.explainMergeKey(unvouched).print(s.Err)
+		s.explainMergeKey(unvouched, m.Simulated).print(s.Err)
 		return exitCode(driverConflict)
 	}
 	if err != nil {
-		return s.explainSide(err)
+		return s.explainSide(err, m.Simulated)
 	}
 	trace.Say(ctx, "merged '%s': %d secrets, %d contested, sealed with the %v", sides.Path, len(result.Vault.Names()), len(result.Contested), result.Key)
-	if !m.Simulated {
-		s.keepOwn(m, sides.Path, result)
-	}
+	m.KeepOwn(sides.Path, result)
 	s.noteSeen(ctx, m, sides.Path, result, result.Vault)
 	if result.Elsewhere && result.Same == nil {
 		s.hint("%s is sealed with a key that is not its .key here: '%s unlock' gets it", showPath(sides.Path), s.again())
@@ -106,16 +103,6 @@ func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
 		s.contested(sides.Path, state)
 	}
 	return exitCode(driverConflict)
-}
-
-// keepOwn copies a .key that a merge was done with to the git dir: a renamed folder
-// leaves it behind. That it cannot be kept is no reason for a merge to fail.
-func (s *session) keepOwn(m *merge.Merger, vaultPath string, result *merge.VaultResult) {
-	own := m.Keys.Own(vaultPath)
-	if own == nil || !own.Key.Equal(result.KeyOf(false)) && !own.Key.Equal(result.KeyOf(true)) {
-		return
-	}
-	s.Files.Do(func(batch *safefile.Batch) error { return m.Keys.Keyring().Add(batch, own.Key, own.Content) })
 }
 
 // noteSeen keeps, and says, what people who were removed can read of a merged
@@ -173,10 +160,11 @@ func conflictIn(path string, state *merge.State) *Error {
 // goBack says how a person gets out of what git has under way.
 const goBack = "'git merge --abort' (or that of the rebase or cherry-pick)"
 
-// explainSide says why a side of a merge does not open.
-func (s *session) explainSide(err error) error {
+// explainSide says why a side of a merge does not open. A simulated merge leaves
+// nothing to settle, and nothing to go back from.
+func (s *session) explainSide(err error, simulated bool) error {
 	if unvouched, ok := errors.AsType[*merge.KeyError](err); ok {
-		return s.explainMergeKey(unvouched)
+		return s.explainMergeKey(unvouched, simulated)
 	}
 	var side *merge.SideError
 	if !errors.As(err, &side) {
@@ -195,7 +183,13 @@ func (s *session) explainSide(err error) error {
 	} else {
 		e.line("cannot merge %s: %s does not open: %v", showPath(side.Path), whoseSide(side.Side), sideCause(side))
 	}
-	if side.Damaged() {
+	switch {
+	case side.Damaged() && simulated:
+		e.Code = exitFailed
+		return e.hint("that version is damaged: a merge that is begun stops there, and says how to take one side whole")
+	case simulated:
+		return e.hint("its key is not here: get it with '%[1]s unlock' or '%[1]s key import FILE'", s.again())
+	case side.Damaged():
 		e.Code = exitFailed
 		switch side.Side {
 		case "ours":

@@ -377,6 +377,7 @@ func TestMergePeople(t *testing.T) {
 		sides(m, []string{"remove", "Bob"}, []string{"remove", "Carol"})
 		// Each side's new key is known to whom the other side removed: nobody but a
 		// person settles that, and only a third key locks both out.
+		m.looked(1, "rotated twice, apart", "agree with the others")
 		r := m.do("merge", "--no-edit", "theirs")
 		if r.code != 1 || !strings.Contains(r.err, "rotated twice, apart") || !strings.Contains(r.err, "resolve --key ours") {
 			t.Fatalf("exit %d\n%s%s", r.code, r.out, r.err)
@@ -428,6 +429,7 @@ func TestMergeExposes(t *testing.T) {
 			m := start.copyOf(t).as(alice)
 			var r result
 			if how == "merge" {
+				m.looked(0)
 				r = m.merge()
 			} else {
 				r = m.do("rebase", "-q", "ours", "theirs")

@@ -308,6 +308,32 @@ func (m *mergeRepo) forgotten() {
 	}
 }
 
+// looked has git say how the merge would end: with a code and these words, and no way
+// out that only a merge has which was begun. Nothing is kept of it.
+func (m *mergeRepo) looked(code int, says ...string) {
+	m.Helper()
+	before := m.everything()
+	r := m.do("merge-tree", "--write-tree", "ours", "theirs")
+	said := r.out + r.err
+	if r.code != code {
+		m.Errorf("looked at: exit %d\n%s", r.code, said)
+	}
+	for _, text := range says {
+		if !strings.Contains(said, text) {
+			m.Errorf("looked at, it does not say %q:\n%s", text, said)
+		}
+	}
+	for _, none := range []string{"git muxi-secrets resolve", "--abort", "can read these"} {
+		if strings.Contains(said, none) {
+			m.Errorf("looked at, it says %q, for which there is nothing:\n%s", none, said)
+		}
+	}
+	m.asBefore(before)
+	if notes, _ := os.ReadDir(m.path(".git/muxi-secrets/merge")); len(notes) > 0 {
+		m.Error("a note is kept of a merge that was looked at")
+	}
+}
+
 // refused checks that a command is stopped since a name is not settled.
 func (m *mergeRepo) refused(args ...string) {
 	m.Helper()
@@ -1057,11 +1083,14 @@ func TestMergeThroughGit(t *testing.T) {
 		{"looked at, and not begun", func(m *mergeRepo) {
 			want := contested(m)
 			looks := func() {
+				m.remove(".git/muxi-secrets/keys")
+				before := m.everything()
 				for _, look := range [][]string{{"merge-tree", "--write-tree", "ours", "theirs"}, {"log", "-2", "--remerge-diff"}} {
 					if r := m.do(look...); strings.Contains(r.out+r.err, "resolve") {
 						m.Errorf("%v names what there is nothing for:\n%s%s", look, r.out, r.err)
 					}
 				}
+				m.asBefore(before)
 				m.forgotten()
 			}
 			looks()

@@ -299,7 +299,7 @@ func (s *session) explainMerge(err error, asked *asking) error {
 		return refuse("%s has no %s to take", whoseSide(none.Side), formation.VaultFile).
 			hint("'git rm %s' takes it away for good", s.argument(f.Path(formation.VaultFile)))
 	}
-	e := s.explain(s.explainSide(err))
+	e := s.explain(s.explainSide(err, false))
 	if asked.err != nil {
 		for _, line := range s.explain(asked.err).Lines {
 			e.line("%s", line)

@@ -531,6 +531,7 @@ func TestDriverThatFails(t *testing.T) {
 			m := start.copyOf(t)
 			tt.prepare(m)
 			before, sealed := m.everything(), m.read(m.vault())
+			m.looked(1, tt.says, "hint:")
 			r := m.merge()
 			if r.code != 1 || !strings.Contains(r.err, tt.says) || !strings.Contains(r.err, "hint:") {
 				t.Errorf("exit %d\n%s%s", r.code, r.out, r.err)

@@ -395,7 +395,7 @@ func (w *writing) pinByHand(context.Context) error {
 }
 
 // explainMergeKey says why a merge is not sealed with the key that it would take.
-func (s *session) explainMergeKey(unvouched *merge.KeyError) *Error {
+func (s *session) explainMergeKey(unvouched *merge.KeyError, simulated bool) *Error {
 	e := &Error{Code: exitNoKey, Err: unvouched}
 	vault, key, on := showPath(unvouched.Path), fingerprintOf(unvouched.Key), s.onPath(unvouched.Path)
 	switch unvouched.Standing {
@@ -412,7 +412,12 @@ func (s *session) explainMergeKey(unvouched *merge.KeyError) *Error {
 	if unvouched.Brought != nil {
 		e.line("it came with %s", claimed(unvouched.Brought))
 	}
-	if unvouched.Standing == trust.Forked {
+	switch {
+	case simulated && unvouched.Standing == trust.Forked:
+		return e.hint("agree with the others which of the two counts: a merge that is begun says how that is settled")
+	case simulated:
+		return e.hint("only if a colleague says that this is the key: '%s unlock --accept %s'", on, unvouched.Key.Fingerprint())
+	case unvouched.Standing == trust.Forked:
 		return e.hint("agree with the others which of the two counts, then '%s resolve --key ours', or '--key theirs'", on).
 			hint("or go back with " + goBack)
 	}

@@ -245,7 +245,7 @@ func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *State, erro
 	}
 	state := NewState(m.Layout, s.Path)
 	state.BaseFile, state.OursFile, state.TheirsFile = base, ours, theirs
-	keep := !m.Simulated && m.begin(ctx, state, ours, r)
+	keep := m.begin(ctx, state, ours, r)
 	failed := func(err error) (*VaultResult, *State, error) {
 		state.Failed, state.Contested = true, nil
 		state.LeftAs(ours)
@@ -271,7 +271,7 @@ func (m *Merger) Vault(ctx context.Context, s Sides) (*VaultResult, *State, erro
 			return failed(err)
 		}
 		if keep {
-			state.Forget() // of an earlier try
+			m.keep(func() error { state.Forget(); return nil }) // of an earlier try
 		}
 		return r, nil, nil
 	}
@@ -341,17 +341,41 @@ func (m *Merger) spoil(s Sides, r *VaultResult) error {
 	return m.publish(s, nil, sealed)
 }
 
+// keep has write leave in the git dir what outlives the driver, and reports whether
+// it did: of a simulated merge nothing is kept.
+func (m *Merger) keep(write func() error) (kept bool, err error) {
+	if m.Simulated {
+		return false, nil
+	}
+	return true, write()
+}
+
 // note writes the state.
 func (m *Merger) note(ctx context.Context, state *State) error {
-	state.Theirs = m.theirs()
-	if repo, err := m.Repo(); err == nil {
-		state.Head, _, _ = repo.Head(ctx)
+	_, err := m.keep(func() error {
+		state.Theirs = m.theirs()
+		if repo, err := m.Repo(); err == nil {
+			state.Head, _, _ = repo.Head(ctx)
+		}
+		// The two are read apart, and the one that outlives the merge goes first.
+		if err := state.keepLost(m.Layout, m.Files); err != nil {
+			return err
+		}
+		return state.keep(m.Files)
+	})
+	return err
+}
+
+// KeepOwn copies a .key that a merge was done with to the git dir: a renamed folder
+// leaves it behind. That it cannot be kept is no reason for a merge to fail.
+func (m *Merger) KeepOwn(vaultPath string, r *VaultResult) {
+	own := m.Keys.Own(vaultPath)
+	if own == nil || !own.Key.Equal(r.KeyOf(false)) && !own.Key.Equal(r.KeyOf(true)) {
+		return
 	}
-	// The two are read apart, and the one that outlives the merge goes first.
-	if err := state.keepLost(m.Layout, m.Files); err != nil {
-		return err
-	}
-	return state.keep(m.Files)
+	m.keep(func() error {
+		return m.Files.Do(func(batch *safefile.Batch) error { return m.Keys.Keyring().Add(batch, own.Key, own.Content) })
+	})
 }
 
 // publish gives ours its new content, all of it or nothing.

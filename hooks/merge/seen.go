@@ -47,7 +47,7 @@ func ForgetSeen(layout gitutil.Layout, vaultPath string) { os.Remove(seenFile(la
 // what is new: a side that still had the old key added or changed values, which
 // stand in its commits sealed with a key that they have.
 func (m *Merger) NoteSeen(ctx context.Context, vaultPath string, r *VaultResult, merged *formation.Vault) ([]formation.Exposure, error) {
-	if m.Simulated || r.keys[1] == nil || r.keys[2] == nil || r.keys[1].Equal(r.keys[2]) {
+	if r.keys[1] == nil || r.keys[2] == nil || r.keys[1].Equal(r.keys[2]) {
 		return nil, nil
 	}
 	var found []formation.Exposure
@@ -89,11 +89,17 @@ func (m *Merger) NoteSeen(ctx context.Context, vaultPath string, r *VaultResult,
 	if err != nil {
 		return nil, err
 	}
-	file := seenFile(m.Layout, vaultPath)
-	if err := safefile.MakePrivate(filepath.Dir(file)); err != nil {
-		return nil, &safefile.Error{Op: "write", Path: file, Err: err}
+	kept, err := m.keep(func() error {
+		file := seenFile(m.Layout, vaultPath)
+		if err := safefile.MakePrivate(filepath.Dir(file)); err != nil {
+			return &safefile.Error{Op: "write", Path: file, Err: err}
+		}
+		return m.Files.Put(file, content, 0o600)
+	})
+	if !kept {
+		return nil, nil // none of it is in a commit of this merge
 	}
-	return found, m.Files.Put(file, content, 0o600)
+	return found, err
 }
 
 // removed names the people whom a side (1 ours, 2 theirs) removed since the
