@@ -109,8 +109,8 @@ func (s *session) hintUnshared(from *formation.Formation, all writings) {
 	}
 	for _, w := range all {
 		if w.fresh {
-			s.hint("the new key of %s is shared with nobody: '%s share add %s' shares it with those who have that of %s",
-				s.name(w.Formation), s.callOn(w.Formation), s.argument(from.Path(formation.RecipientsFile)), s.name(from))
+			list := from.Path(formation.RecipientsFile)
+			s.hintShareWithAll(w.Formation, s.show(list), s.callOn(w.Formation)+" share add "+s.argument(list))
 		}
 	}
 }

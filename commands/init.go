@@ -202,7 +202,7 @@ func (w *writing) wrapAnew(ctx context.Context, f *formation.Formation, people *
 			w.s.hint("'%s share add RECIPIENT' vouches for one", w.s.callOn(f))
 			if head, err := st.folder.Repo.ResolveRev(ctx, "HEAD"); err == nil && len(people.All()) == 0 && st.Head.Same(st.File) {
 				list := fmt.Sprintf("%.10s:%s", head, path.Join(st.folder.Dir, formation.RecipientsFile))
-				w.s.hint("if you know each of them: 'git show %s | %s share add -' shares the new key with all", w.s.shell().Escape(list), w.s.callOn(f))
+				w.s.hintShareWithAll(f, list, fmt.Sprintf("git show %s | %s share add -", w.s.shell().Escape(list), w.s.callOn(f)))
 			}
 		}
 	}

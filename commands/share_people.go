@@ -55,6 +55,12 @@ func (s *session) newPeople(args []string, name string) ([]newPerson, error) {
 	return people, nil
 }
 
+// hintShareWithAll says how a new key comes to everybody in a list, by a command. To
+// name a person is to vouch for them, whoever put them there.
+func (s *session) hintShareWithAll(f *formation.Formation, list, command string) {
+	s.hint("the new key of %s is shared with nobody: if you know each of those in %s, '%s' shares it with them", s.name(f), list, command)
+}
+
 // peopleIn reads one argument: a recipient, else a file of them, or - for standard
 // input. Keys in a file that cannot be used are left out, and said.
 func (s *session) peopleIn(arg string) ([]newPerson, error) {
