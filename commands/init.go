@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 )
 
@@ -165,6 +167,11 @@ func (s *session) startOver(ctx context.Context, f *formation.Formation, format 
 		if err != nil {
 			return err
 		}
+		if w.fresh {
+			if err := w.keepWrapped(); err != nil {
+				return err
+			}
+		}
 		switch {
 		case w.fresh && shared && len(people.All()) > 0:
 			if err := w.wrapAnew(ctx, f, people); err != nil {
@@ -173,16 +180,35 @@ func (s *session) startOver(ctx context.Context, f *formation.Formation, format 
 		case w.fresh:
 			w.dropWrapped()
 		}
-		aside, err := f.AsideName(s.Now())
-		if err != nil {
-			return err
-		}
-		if err := w.batch.Copy(f.Path(formation.VaultFile), f.Path(aside)); err != nil {
-			return err
-		}
-		w.done = append(w.done, fmt.Sprintf("Kept the old %s as %s", formation.VaultFile, s.show(f.Path(aside))))
-		return nil
+		return w.putAside(formation.VaultFile, w.batch.Copy)
 	})
+}
+
+// putAside keeps a file that begins anew under another name.
+func (w *writing) putAside(file string, keep func(from, to string) error) error {
+	aside, err := w.AsideName(file, w.s.Now())
+	if err != nil {
+		return err
+	}
+	if err := keep(w.Path(file), w.Path(aside)); err != nil {
+		return err
+	}
+	w.done = append(w.done, fmt.Sprintf("Kept the old %s as %s", file, w.s.show(w.Path(aside))))
+	return nil
+}
+
+// keepWrapped puts the wrapped key of before aside: it may be in no commit, and the
+// only way that is left into the old vault. Nobody else needs to read it.
+func (w *writing) keepWrapped() error {
+	wrapped := w.Path(formation.WrappedKeyFile)
+	content, err := safefile.Read(wrapped, maxWrapped)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &safefile.Error{Op: "read", Path: wrapped, Err: err}
+	}
+	return w.putAside(formation.WrappedKeyFile, func(_, to string) error { return w.batch.Create(to, content, 0o600) })
 }
 
 // wrapAnew wraps a key that begins anew for those whom the key before vouched for:

@@ -404,9 +404,10 @@ func (f *Formation) Folders() []string {
 	return folders
 }
 
-// AsideName returns a free name for a secrets.enc that is put aside at a time.
-func (f *Formation) AsideName(now time.Time) (string, error) {
-	base := VaultFile + ".old-" + now.UTC().Format("20060102-150405")
+// AsideName returns a free name for a file of the formation that is put aside at a
+// time.
+func (f *Formation) AsideName(file string, now time.Time) (string, error) {
+	base := file + ".old-" + now.UTC().Format("20060102-150405")
 	name := base
 	for n := 2; ; n++ {
 		there, err := paths.Exists(f.Path(name))

@@ -431,7 +431,7 @@ func TestAsideName(t *testing.T) {
 	f := makeFormation(t, map[string]string{"formation.afs": ""})
 	now := time.Date(2024, 5, 6, 7, 8, 9, 0, time.FixedZone("", 3600))
 	for _, want := range [...]string{"secrets.enc.old-20240506-060809", "secrets.enc.old-20240506-060809-2", "secrets.enc.old-20240506-060809-3"} {
-		name, err := f.AsideName(now)
+		name, err := f.AsideName(VaultFile, now)
 		if err != nil || name != want {
 			t.Errorf("%q, %v", name, err)
 		}
