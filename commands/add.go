@@ -334,6 +334,7 @@ func (s *session) store(ctx context.Context, formations []*formation.Formation, 
 		s.hint("nothing in %s refers to it yet; write ${{ secrets.%s }} where the value belongs", list(nowhere), name)
 	}
 	s.offerHooks(ctx)
+	s.hintUnshared(all)
 	doubts := formation.Doubts(name, value)
 	s.sayDoubts(name, value, doubts)
 	if !scan.Searchable([]byte(value)) && !slices.Contains(doubts, formation.IsNoValue) {

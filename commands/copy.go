@@ -96,23 +96,8 @@ func (s *session) copy(ctx context.Context, o copyOptions) error {
 		s.sayCopied(name, from, w, changed[i])
 	}
 	target.offerHooks(ctx)
-	s.hintUnshared(from, all)
+	s.hintUnshared(all, from)
 	return nil
-}
-
-// hintUnshared says how those who share the key of a formation get those that were
-// made for others. A list that cannot be read is no reason to fail what is done.
-func (s *session) hintUnshared(from *formation.Formation, all writings) {
-	people, _, err := from.ReadPeople()
-	if err != nil || len(people.All()) == 0 {
-		return
-	}
-	for _, w := range all {
-		if w.fresh {
-			list := from.Path(formation.RecipientsFile)
-			s.hintShareWithAll(w.Formation, s.show(list), s.callOn(w.Formation)+" share add "+s.argument(list))
-		}
-	}
 }
 
 func (s *session) sayCopied(name string, from *formation.Formation, w *writing, changed bool) {

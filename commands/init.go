@@ -87,6 +87,9 @@ func (s *session) init(ctx context.Context, o initOptions) error {
 	} else {
 		s.ensureHooks(ctx)
 	}
+	if !o.startOver { // which wraps it for those who had the one before
+		s.hintUnshared(writings{w})
+	}
 	if missing := absent(w.survey.Required(), w.Vault); len(missing) > 0 {
 		s.hint("%s no value yet: '%s setup' asks for %s", haveNo(missing), s.again(), them(missing))
 	}

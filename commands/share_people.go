@@ -55,6 +55,28 @@ func (s *session) newPeople(args []string, name string) ([]newPerson, error) {
 	return people, nil
 }
 
+// hintUnshared says how a key that is new comes to the people of a formation: those of
+// its own list, of one that is near, else of any in the repository. A list that cannot
+// be read is no reason to fail what is done.
+func (s *session) hintUnshared(all writings, near ...*formation.Formation) {
+	for _, w := range all {
+		if !w.fresh {
+			continue
+		}
+		others := append([]*formation.Formation{w.Formation}, near...)
+		if layout, ok := s.where(); ok && layout.Top != "" {
+			others = append(others, s.siblings(layout)...)
+		}
+		for _, other := range others {
+			if people, _, err := other.ReadPeople(); err == nil && len(people.All()) > 0 {
+				list := other.Path(formation.RecipientsFile)
+				s.hintShareWithAll(w.Formation, s.show(list), s.callOn(w.Formation)+" share add "+s.argument(list))
+				break
+			}
+		}
+	}
+}
+
 // hintShareWithAll says how a new key comes to everybody in a list, by a command. To
 // name a person is to vouch for them, whoever put them there.
 func (s *session) hintShareWithAll(f *formation.Formation, list, command string) {
