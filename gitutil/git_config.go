@@ -2,6 +2,7 @@ package gitutil
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -78,6 +79,58 @@ func (g *gitRepo) HooksDir(ctx context.Context) (HooksDir, error) {
 	}
 	dir := paths.From(g.dir, filepath.FromSlash(strings.TrimSuffix(string(out), "\n")))
 	return newHooksDir(g.layout, dir, c.values["core.hookspath"].scope), nil
+}
+
+// HookCommands asks git, which knows what its version reads and which hooks are
+// switched off (git-hook(1)).
+func (g *gitRepo) HookCommands(ctx context.Context, hook string) ([]string, error) {
+	c, err := g.readConfig(ctx)
+	if err != nil || len(c.hooks()) == 0 {
+		return nil, err
+	}
+	out, err := g.output(ctx, nil, "hook", "list", "-z", hook)
+	if exitCode(err) > 0 { // there is none, or git is older
+		return nil, nil
+	}
+	var commands []string
+	for name := range strings.SplitSeq(string(out), "\x00") {
+		if v, ok := c.values["hook."+name+".command"]; ok {
+			commands = append(commands, v.value)
+		}
+	}
+	return commands, err
+}
+
+// hooks names the hooks that the configuration has a command for.
+func (c *gitConfig) hooks() (names []string) {
+	for key := range c.values {
+		rest, ok := strings.CutPrefix(key, "hook.")
+		if name, ok2 := strings.CutSuffix(rest, ".command"); ok && ok2 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// withoutHooks has git run a command and none of its hooks: not those of the folder,
+// nor those of the configuration, which are switched off by name (git 2.54 knows no
+// other way).
+func (g *gitRepo) withoutHooks(ctx context.Context, command ...string) ([]string, error) {
+	c, err := g.readConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return append(noHooks(c), command...), nil
+}
+
+func noHooks(c *gitConfig) []string {
+	args := []string{"-c", "core.hooksPath=" + os.DevNull}
+	for _, name := range c.hooks() {
+		if !strings.Contains(name, "=") { // no -c can name it
+			args = append(args, "-c", "hook."+name+".enabled=false")
+		}
+	}
+	return args
 }
 
 // newHooksDir tells whether a folder of hooks, set in the given scope, serves

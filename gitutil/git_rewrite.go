@@ -93,7 +93,11 @@ func (g *gitRepo) HeadBranch(ctx context.Context) (string, error) {
 }
 
 func (g *gitRepo) Changed(ctx context.Context) ([]string, error) {
-	out, err := g.output(ctx, nil, "-c", "core.hooksPath="+os.DevNull, "status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
+	status, err := g.withoutHooks(ctx, "status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames")
+	if err != nil {
+		return nil, err
+	}
+	out, err := g.output(ctx, nil, status...)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +190,11 @@ func (g *gitRepo) detachedTrees(ctx context.Context, commits []string) (found []
 // is locked and was what it should be. Where this process ends before it said
 // commit, git takes the locks away and changes nothing.
 func (g *gitRepo) ChangeRefs(ctx context.Context, reason string, changes []RefChange, meanwhile func() error) (err error) {
-	cmd := g.command(ctx, "-c", "core.hooksPath="+os.DevNull, "update-ref", "-m", reason, "--stdin", "-z")
+	update, err := g.withoutHooks(ctx, "update-ref", "-m", reason, "--stdin", "-z")
+	if err != nil {
+		return err
+	}
+	cmd := g.command(ctx, update...)
 	cmd.Env = g.env
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -314,7 +322,10 @@ func (g *gitRepo) FollowTree(ctx context.Context, changes []TreeChange) (left []
 	if len(write) == 0 {
 		return left, nil
 	}
-	_, err = g.output(ctx, []byte(strings.Join(write, "\x00")+"\x00"), "-c", "core.hooksPath="+os.DevNull, "checkout-index", "--force", "--index", "-z", "--stdin")
+	checkout, err := g.withoutHooks(ctx, "checkout-index", "--force", "--index", "-z", "--stdin")
+	if err == nil {
+		_, err = g.output(ctx, []byte(strings.Join(write, "\x00")+"\x00"), checkout...)
+	}
 	return left, err
 }
 

@@ -119,8 +119,7 @@ func (g *gitRepo) whenUnlocked(ctx context.Context, env []string, stdin string, 
 
 // quietIndex are settings under which git changes an index and runs nothing.
 func quietIndex(c *gitConfig) []string {
-	// A changed index would call the post-index-change hook.
-	args := []string{"-c", "core.hooksPath=" + os.DevNull}
+	args := noHooks(c) // a changed index would call post-index-change
 	// Writing it, git reads files that changed in the same second again, through
 	// their clean filter. Without one such an entry is looked at once more by the
 	// next git command, that is all.

@@ -106,6 +106,8 @@ func (r *goGitRepo) HooksDir(context.Context) (HooksDir, error) {
 	return newHooksDir(r.layout, paths.From(base, expandHome(v.value, r.getenv)), v.scope), nil
 }
 
+func (r *goGitRepo) HookCommands(context.Context, string) ([]string, error) { return nil, nil }
+
 func (r *goGitRepo) ignoreRules() *ignoreRules {
 	excludes := configHome(r.getenv, "ignore")
 	if v, ok := r.config.values["core.excludesfile"]; ok {

@@ -43,6 +43,10 @@ type Repository interface {
 	// rev-parse --git-path hooks).
 	HooksDir(ctx context.Context) (HooksDir, error)
 
+	// HookCommands are the shell commands that git's configuration has it run at a
+	// hook, beside that in the folder (git 2.54 and newer; older git runs none).
+	HookCommands(ctx context.Context, hook string) ([]string, error)
+
 	// Head is the commit HEAD points to; ok is false before the first commit.
 	Head(ctx context.Context) (hash string, ok bool, err error)
 

@@ -156,3 +156,46 @@ func TestHolders(t *testing.T) {
 		t.Errorf("the other work tree is not named: %q", holders)
 	}
 }
+
+// What this program has git do calls no hook, neither those of the folder nor those
+// that the configuration names (git 2.54 and newer).
+func TestWithoutHooks(t *testing.T) {
+	r := newRepo(t)
+	r.write("a", "old\n")
+	old := r.commit("old")
+	r.write("a", "new\n")
+	head := r.commit("new")
+	r.git("reset", "-q", "--hard", old)
+	for _, hook := range []string{"reference-transaction", "post-index-change", "post-checkout"} {
+		r.git("config", "hook.My "+hook+".event", hook)
+		r.write(".git/hooks/"+hook, "#!/bin/sh\necho folder >>"+hook+".ran\n")
+		if err := os.Chmod(r.path(".git/hooks/"+hook), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		r.git("config", "hook.My "+hook+".command", "echo configuration >>"+hook+".ran; :")
+	}
+
+	w := r.openWriter()
+	changes, err := w.TreeChanges(t.Context(), old, head)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, err := w.FollowTree(t.Context(), changes); err != nil || len(left) > 0 {
+		t.Fatalf("left %q, %v", left, err)
+	}
+	if err := w.ChangeRefs(t.Context(), "why", []RefChange{{"refs/heads/main", old, head}}, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Changed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.Refresh(t.Context())
+	ran, err := filepath.Glob(r.path("*.ran"))
+	if err != nil || len(ran) > 0 {
+		t.Errorf("these ran: %q, %v", ran, err)
+	}
+	r.git("update-ref", "refs/heads/other", "HEAD")
+	if content, _ := os.ReadFile(r.path("reference-transaction.ran")); len(content) == 0 {
+		t.Error("a hook that could run would not be seen")
+	}
+}

@@ -101,8 +101,15 @@ func (in *Installer) Status(ctx context.Context) (hooks []Hook, dir gitutil.Hook
 			case hook.Newer, string(content) == Script(name, in.Program), sameButProgram(content, name):
 				hook.State = Installed
 			}
-		case runs:
-			switch in.otherCalls(dir.Path, name, string(content)) {
+		default:
+			called, err := in.configCalls(ctx, name)
+			if err != nil {
+				return nil, dir, err
+			}
+			if runs {
+				called = max(called, in.otherCalls(dir.Path, name, string(content)))
+			}
+			switch called {
 			case callHeard:
 				hook.State = Managed
 			case callUnheard:

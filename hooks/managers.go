@@ -1,6 +1,7 @@
 package hooks
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,6 +63,15 @@ func (in *Installer) otherCalls(dir, name, hook string) call {
 		return preCommitCalls(top, name, hook)
 	}
 	return callNone
+}
+
+// configCalls reports whether git's configuration has it call ours at a hook.
+func (in *Installer) configCalls(ctx context.Context, name string) (best call, err error) {
+	commands, err := in.Repo.HookCommands(ctx, name)
+	for _, command := range commands {
+		best = max(best, callsOurs(command, name, false))
+	}
+	return best, err
 }
 
 // Foreign says why the hooks are not ours to write: *NowhereError where there
