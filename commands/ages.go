@@ -15,7 +15,7 @@ import (
 // tree: git is asked once for all formations. Outside of a repository, and where
 // git cannot say, nothing is known: that is no reason for status to fail.
 func (s *session) dateStandings(ctx context.Context, formations []*formation.Formation, all []*standing) {
-	ages, cut := s.ages(ctx, formations, all)
+	ages, cut, err := s.ages(ctx, formations, all)
 	for _, st := range all {
 		st.Changed = map[string]string{}
 		since := ages[st]
@@ -30,14 +30,17 @@ func (s *session) dateStandings(ctx context.Context, formations []*formation.For
 		if cut[st] { // and they are the oldest
 			st.oldest = "not known (shallow clone)"
 		}
+		if vault := st.Vault(); err != nil && vault != nil && vault.Len() > 0 {
+			st.oldest = "not known (" + s.explain(err).Lines[0] + ")"
+		}
 	}
 }
 
 // ages are those, and whether a shallow clone hides some of them.
-func (s *session) ages(ctx context.Context, formations []*formation.Formation, all []*standing) (ages map[*standing]map[string]time.Time, cut map[*standing]bool) {
+func (s *session) ages(ctx context.Context, formations []*formation.Formation, all []*standing) (ages map[*standing]map[string]time.Time, cut map[*standing]bool, err error) {
 	repo, err := s.repository()
 	if err != nil || repo == nil || repo.Layout().Top == "" {
-		return nil, nil
+		return nil, nil, err
 	}
 	current := map[string]*formation.Vault{}
 	label := map[*standing]string{}
@@ -48,24 +51,24 @@ func (s *session) ages(ctx context.Context, formations []*formation.Formation, a
 		}
 	}
 	if len(current) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	progress := s.progress()
 	defer progress.clear()
 	past, err := history.Read(ctx, readingLog{repo, progress}, s.keys(), "", nil)
 	if err != nil {
-		return nil, nil
+		return nil, nil, err
 	}
 	found, err := past.Ages(current, s.Now())
 	if err != nil {
-		return nil, nil
+		return nil, nil, err
 	}
 	ages, cut = map[*standing]map[string]time.Time{}, map[*standing]bool{}
 	for st, dir := range label {
 		ages[st] = found[dir]
 		cut[st] = len(past.AtLeast[dir]) > 0
 	}
-	return ages, cut
+	return ages, cut, nil
 }
 
 // oldest is the name whose value is the oldest, and its age in days; "" where

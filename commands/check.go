@@ -247,7 +247,7 @@ func (s *session) withOpenMerges(ctx context.Context, repo gitutil.Repository, j
 		return nil, err
 	}
 	lost, err := merge.LostIn(ctx, repo, "HEAD")
-	if unborn := (*gitutil.RevisionError)(nil); err != nil && !errors.As(err, &unborn) {
+	if err != nil && !gitutil.IsUnborn(err) {
 		return nil, err
 	}
 	basis, err := j.Basis()
@@ -404,7 +404,7 @@ func (s *session) explainScope(err error) error {
 			return failed(err, "unknown revision '%s' in a shallow clone", rev.Rev).
 				hint("fetch the whole history: 'fetch-depth: 0' in GitHub Actions, GIT_DEPTH: 0 in GitLab CI, 'git fetch --unshallow' by hand")
 		}
-		return usage("unknown revision '%s'", rev.Rev).hint("see what there is with 'git branch -a'; in CI, fetch the branch first")
+		return usage("%s", rev).hint("see what there is with 'git branch -a'; in CI, fetch the branch first")
 	}
 	var ambiguous *gitutil.AmbiguousError
 	if errors.As(err, &ambiguous) {

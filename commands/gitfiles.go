@@ -187,14 +187,19 @@ func (s *session) setDrivers(ctx context.Context, lacking ...hooks.State) {
 	if !ok {
 		return
 	}
-	if state, err := hooks.LookAtDrivers(ctx, layout, s.repository); err != nil || !slices.Contains(lacking, state) {
+	state, err := hooks.LookAtDrivers(ctx, layout, s.repository)
+	if err == nil && !slices.Contains(lacking, state) {
 		return
 	}
 	git := s.git()
 	if git == nil {
 		return
 	}
-	if err := hooks.SetDrivers(ctx, git, ownProgram()); err != nil {
+	if err == nil {
+		err = hooks.SetDrivers(ctx, git, ownProgram())
+	}
+	if err != nil {
 		s.warn("git's diff and merge drivers could not be set: %s", s.explain(err).Lines[0])
+		s.hint("'%s hooks install' tries again", s.anywhere())
 	}
 }

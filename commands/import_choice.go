@@ -140,8 +140,13 @@ func (s *session) offerUntrack(ctx context.Context, file string, ask bool) error
 	}
 	defer repo.Close()
 	tracked, err := repo.Tracked(ctx, []string{real})
-	if err != nil || !tracked[0] {
-		return err
+	if err != nil {
+		s.warn("whether git tracks '%s' is not known: %s", s.show(file), s.explain(err).Lines[0])
+		s.hint("'git ls-files -- %s' names it where it does", s.argument(real))
+		return nil // what was asked for is done
+	}
+	if !tracked[0] {
+		return nil
 	}
 
 	git, err := gitutil.Writing(repo)

@@ -137,11 +137,15 @@ func (s *session) shareAdd(ctx context.Context, f *formation.Formation, people [
 		s.say("%s is shared with %s already; nothing changed", s.name(f), plural(len(people), "such recipient"))
 		return nil
 	}
+	left, err := c.leftUnmerged(ctx)
+	if err != nil {
+		return err
+	}
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	if err := c.settleWrapped(ctx); err != nil {
-		return err
+	if left {
+		c.settle(ctx)
 	}
 	s.say("Shared the key of %s with %s", s.name(f), list(counted(added)))
 	s.warnIgnored(ctx, f)
@@ -264,15 +268,18 @@ func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
 			return err
 		}
 	}
+	left, err := c.leftUnmerged(ctx)
+	if err != nil {
+		return err
+	}
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	var sealed []string
-	if len(gone) > 0 && c.Sealed {
-		sealed = []string{formation.VaultFile}
-	}
-	if err := c.settleWrapped(ctx, sealed...); err != nil {
-		return err
+	switch {
+	case left && len(gone) > 0 && c.Sealed:
+		c.settle(ctx, formation.VaultFile)
+	case left:
+		c.settle(ctx)
 	}
 	if len(gone) > 0 {
 		s.say("Rotated the key of %s, since %s left the list: it is now %s", s.name(f), judge.People(gone), keyNow(c.Key))
@@ -423,35 +430,39 @@ func (s *session) mergeList(ctx context.Context, f *formation.Formation) error {
 	return s.Files.Replace(f.Path(formation.RecipientsFile), formation.MergePeople(people[0], people[1], people[2]).Encode(), 0o644)
 }
 
-// settleWrapped stages the people's files that a merge had left with their sides,
-// and others that changed with them: each is one again. The list goes along in any
-// case, since one that was merged is signed only now.
-func (c *keyChange) settleWrapped(ctx context.Context, also ...string) error {
-	s, f := c.s, c.Formation
+// leftUnmerged reports whether a merge left the people's files with their sides. The
+// list goes along with one that was merged, since that is signed only now. It is
+// asked before anything is written.
+func (c *keyChange) leftUnmerged(ctx context.Context) (bool, error) {
 	left := c.usurped != nil && len(c.st.folder.Merging) > 0
 	for _, name := range []string{formation.RecipientsFile, formation.WrappedKeyFile} {
-		sides, _, err := s.unmergedFile(ctx, f, name)
+		sides, _, err := c.s.unmergedFile(ctx, c.Formation, name)
 		if err != nil {
-			return err
+			return false, err
 		}
 		left = left || sides != nil
 	}
-	if !left {
-		return nil
-	}
+	return left, nil
+}
 
+// settle stages the people's files, and others that changed with them: each is one
+// again. What is written stays written where git does not take it.
+func (c *keyChange) settle(ctx context.Context, also ...string) {
+	s, f := c.s, c.Formation
 	git, err := s.needGit()
-	if err != nil {
-		return err
-	}
+	add := "git add"
 	for _, name := range append([]string{formation.RecipientsFile, formation.WrappedKeyFile}, also...) {
-		content, err := safefile.Read(f.Path(name), maxWrapped)
+		add += " " + s.argument(f.Path(name))
 		if err != nil {
-			return &safefile.Error{Op: "read", Path: f.Path(name), Err: err}
+			continue
 		}
-		if err := git.StageFile(ctx, path.Join(s.fromTop(git.Layout(), f.Dir), name), content, gitutil.ModeFile); err != nil {
-			return err
+		var content []byte
+		if content, err = safefile.Read(f.Path(name), maxWrapped); err == nil {
+			err = git.StageFile(ctx, path.Join(s.fromTop(git.Layout(), f.Dir), name), content, gitutil.ModeFile)
 		}
 	}
-	return nil
+	if err != nil {
+		s.warn("git still has both sides of a merge: %s", s.explain(err).Lines[0])
+		s.hint("what was written is whole: '%s'", add)
+	}
 }

@@ -218,3 +218,22 @@ func TestHostilePluginNamesRunNothing(t *testing.T) {
 		t.Error("a program was run")
 	}
 }
+
+// What is masked of a private key is all of it, and no word about one.
+func TestPrivateKeyPrefix(t *testing.T) {
+	const age = "AGE-SECRET-KEY-1" + "A0Z9QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7LAZ09QPZRY9X8GF2TVDW0S3"
+	const plugin = "AGE-PLUGIN-YUBIKEY-1" + "A0Z9QPZRY9X8GF2"
+	const openssh = "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU+/w=="
+	const pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----"
+	for text, want := range map[string]int{
+		age: len(age), age + "'\n": len(age), age + "_x": len(age), strings.ToLower(age) + " b": len(age), age[:23]: 23, age[:22]: 0,
+		plugin + ",": len(plugin), plugin[:24] + ".": 0, plugin: len(plugin),
+		openssh + "\nmore": len(openssh), openssh + "'": len(openssh), openssh: len(openssh),
+		pem: len(pem), pem + "\nrest": len(pem), pem[:40]: 40,
+		"AGE-SECRET-KEY-1...": 0, "AGE-SECRET": 0, "": 0, " " + age: 0, "-----BEGIN CERTIFICATE-----\nPRIVATE": 0,
+	} {
+		if got := PrivateKeyPrefix(text); got != want {
+			t.Errorf("%q: %d, want %d", text, got, want)
+		}
+	}
+}

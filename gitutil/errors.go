@@ -1,6 +1,7 @@
 package gitutil
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -82,10 +83,23 @@ func (e *UnsupportedError) Error() string {
 }
 
 // RevisionError says that a name does not lead to a commit.
-type RevisionError struct{ Rev string }
+type RevisionError struct {
+	Rev   string
+	Cause string // in git's words; empty where there is just no such commit
+}
 
 func (e *RevisionError) Error() string {
+	if e.Cause != "" {
+		return fmt.Sprintf("unknown revision '%s': %s", e.Rev, e.Cause)
+	}
 	return fmt.Sprintf("unknown revision '%s'", e.Rev)
+}
+
+// IsUnborn reports whether an error says no more than that a name leads to no
+// commit, as HEAD before the first one.
+func IsUnborn(err error) bool {
+	e, ok := errors.AsType[*RevisionError](err)
+	return ok && e.Cause == ""
 }
 
 // AmbiguousError says that a name may stand for more than one thing.

@@ -12,11 +12,9 @@ func (g *gitRepo) ResolveRev(ctx context.Context, rev string) (string, error) {
 		return "", err
 	}
 	out, err := g.output(ctx, nil, "rev-parse", "--quiet", "--verify", rev+"^{commit}")
-	if code := exitCode(err); code == 1 || code == 128 {
-		var owner *DubiousOwnershipError
-		if !errors.As(err, &owner) {
-			return "", &RevisionError{Rev: rev}
-		}
+	var owner *DubiousOwnershipError
+	if failed, ok := errors.AsType[*GitError](err); ok && (failed.Code == 1 || failed.Code == 128) && !errors.As(err, &owner) {
+		return "", &RevisionError{Rev: rev, Cause: strings.TrimPrefix(failed.Stderr, "fatal: ")}
 	}
 	return strings.TrimSpace(string(out)), err
 }

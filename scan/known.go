@@ -214,7 +214,7 @@ func lineAbove(text []byte, begin int, line, prefix []byte, first bool) (start i
 			}
 		}
 		near := prefixOf(text, at)
-		if begin = at - len(near); len(near) == 0 || !isOnly(near, prefix) {
+		if begin = at - len(near); !isOnly(near, prefix) {
 			return 0, nil, false
 		}
 	}

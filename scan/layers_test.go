@@ -133,3 +133,21 @@ func FuzzLayers(f *testing.F) {
 		}
 	})
 }
+
+// A byte joins those before it where all are made alike and nothing lies between,
+// and no escape that makes several.
+func TestLayerParts(t *testing.T) {
+	l := &layer{}
+	l.addWhole([]byte("é"), 0, 6)
+	l.add([]byte("A"), 12, 6) // behind six bytes that make nothing
+	l.add([]byte("B"), 18, 6)
+	l.add([]byte("C"), 30, 6)
+	for at, want := range map[int][2]int{0: {0, 6}, 2: {12, 18}, 3: {18, 24}, 4: {30, 36}} {
+		if start, end := l.below(at, at+1); [2]int{start, end} != want {
+			t.Errorf("byte %d stands at %d to %d, want %v", at, start, end, want)
+		}
+	}
+	if len(l.parts) != 3 {
+		t.Errorf("%d parts, want 3", len(l.parts))
+	}
+}

@@ -101,4 +101,10 @@ func TestDatabaseURLs(t *testing.T) {
 	} {
 		wantNone(t, &Scanner{}, "README.md", "Use "+quiet+" here.\n")
 	}
+	// What people write where a password goes, whatever they number it with.
+	for _, word := range []string{"pass", "pwd", "secret", "changeme", "example", "postgres", "mysql", "root", "admin", "guest", "test", "user", "hidden", "pw", "foo", "bar", "dev", "demo"} {
+		for _, quiet := range []string{word, word + "2024", strings.ToUpper(word) + "1!"} {
+			wantNone(t, &Scanner{}, "README.md", "Use postgres://app:"+quiet+"@db.example.net/x here.\n")
+		}
+	}
 }

@@ -269,8 +269,7 @@ func versionAt(ctx context.Context, from Source, settings func(*gitutil.Blob) er
 		},
 		Blob: func(b *gitutil.Blob) error { return settings(b) },
 	})
-	var unborn *gitutil.RevisionError
-	if errors.As(err, &unborn) {
+	if gitutil.IsUnborn(err) {
 		err = nil
 	}
 	return dirs, err
