@@ -219,6 +219,19 @@ func TestGitFailsUnderGit(t *testing.T) {
 			}
 			m.settled(merged)
 		}},
+		{"resolve", func(m *mergeRepo) {
+			m.git("checkout", "-q", "theirs")
+			m.change("A=2")
+			m.commit("theirs, too")
+			m.git("checkout", "-q", "ours")
+			m.conflicted(m.try("merge", "-q", "theirs"), secrets{"A": "1", "B": "2", "D": "1", "E": "2", "LONG": "hT7-kd92-Xw41-pQ"}, "A")
+		}, []string{"muxi-secrets", "-C", "agent", "resolve", "--ours"}, 0, func(m *mergeRepo, r result) {
+			if r.code != 0 {
+				m.resolve(0, "--ours")
+			}
+			m.git("commit", "-qm", "merged")
+			m.settled(merged)
+		}},
 		{"commit a leak", leak, []string{"commit", "-qm", "x"}, 1, func(m *mergeRepo, r result) {
 			if r.code == 0 {
 				m.Errorf("committed:\n%s", r.err)
@@ -263,6 +276,47 @@ func TestGitFailsUnderGit(t *testing.T) {
 				tt.holds(m, r)
 				if t.Failed() {
 					t.Fatalf("call %d, %s: exit %d\n%s", n+1, calls[n], r.code, r.err)
+				}
+			}
+		})
+	}
+}
+
+// TestGitFailsDuringScrub is that for the command that makes commits again: they are
+// as they were, or all of them are clean.
+func TestGitFailsDuringScrub(t *testing.T) {
+	sideBySide(t)
+	begin := scrubSandbox(t)
+	tip := begin.git("rev-parse", "HEAD")
+	git := newFaultyGit(t)
+	c := begin.copied(t)
+	if r := c.spawn(run{env: git.env(0)}, "scrub"); r.code != 0 || !c.scrubbed(tip) {
+		t.Fatalf("exit %d\n%s", r.code, r.err)
+	}
+	calls := len(git.made())
+	for n := 1; n <= calls; n++ {
+		if thinned(n, calls) {
+			continue
+		}
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			t.Parallel()
+			git, b := newFaultyGit(t), begin.copied(t)
+			r := b.spawn(run{env: git.env(n)}, "scrub")
+			at := git.made()[n-1]
+			if r.code != 0 && (!named.MatchString(r.err) || !strings.Contains(r.err, "hint: ")) {
+				t.Errorf("%s: exit %d, and no error with a way out\n%s", at, r.code, r.err)
+			}
+			begun := strings.Contains(r.err, "any command finishes it: 'git muxi-secrets status'")
+			if begun {
+				b.do("", "status")
+			}
+			done := b.scrubbed(tip)
+			if r.code == 0 && !done || r.code != 0 && done != begun {
+				t.Errorf("%s: exit %d, done: %t\n%s", at, r.code, done, r.err)
+			}
+			if !done {
+				if r := b.call(run{}, "scrub"); r.code != 0 || !b.scrubbed(tip) {
+					t.Errorf("%s: run again, it ends with %d\n%s", at, r.code, r.err)
 				}
 			}
 		})
