@@ -305,19 +305,19 @@ func words(list ...string) []candidate {
 }
 
 // onlyFormation is formation without its side effects: nothing is finished that
-// a killed command left behind, since a person only pressed a key.
+// a killed command left behind, since a person only pressed a key. For the same
+// reason nothing is searched below a folder that is no repository's, such as /.
 func (s *session) onlyFormation() *formation.Formation {
 	if f := formation.Above(s.start()); f != nil {
 		return f
 	}
-	root := ""
-	switch layout, ok := s.where(); {
-	case s.dir != "":
-		root = s.start()
-	case ok && layout.Top != "":
-		root = layout.Top
-	default:
+	layout, ok := s.where()
+	if !ok || layout.Top == "" {
 		return nil
+	}
+	root := layout.Top
+	if s.dir != "" {
+		root = s.start()
 	}
 	if found := s.formationsBelow(root); len(found) == 1 {
 		return found[0]
