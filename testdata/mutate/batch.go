@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -17,24 +18,36 @@ import (
 const batch = 40
 
 // switches is what decides which mutant a program has: the number in a file, for
-// tests start the program that they test with an environment of their own.
+// tests start the program that they test with an environment of their own. Where a
+// folder stands there in its place, the program has none, and leaves a file in it
+// for each that a run comes by.
 const switches = `package %s
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
+	"sync"
 )
 
-var mutantNumber = func() int {
+var mutantNumber, mutantFolder = func() (int, string) {
 	content, _ := os.ReadFile(%q)
-	number, err := strconv.Atoi(string(content))
-	if err != nil {
-		return -1
+	if number, err := strconv.Atoi(string(content)); err == nil {
+		return number, ""
 	}
-	return number
+	return -1, string(content)
 }()
 
-func mutantIs(number int) bool { return number == mutantNumber }
+var mutantsReached sync.Map
+
+func mutantIs(number int) bool {
+	if mutantFolder != "" {
+		if _, known := mutantsReached.LoadOrStore(number, true); !known {
+			os.WriteFile(filepath.Join(mutantFolder, strconv.Itoa(number)), nil, 0o666)
+		}
+	}
+	return number == mutantNumber
+}
 
 func mutantOperand[T any](on bool, old, new T) T {
 	if on {
@@ -99,11 +112,15 @@ func tryTogether(ctx context.Context, mutants []mutant, suites map[string][]suit
 			return nil, err
 		}
 		if said == nil {
+			reaching, err := reach(ctx, own, binaries, len(mutants), number, work)
+			if err != nil {
+				return nil, err
+			}
 			for i, m := range mutants {
 				if err := os.WriteFile(number, []byte(strconv.Itoa(i)), 0o600); err != nil {
 					return nil, err
 				}
-				v, err := judge(ctx, own, binaries)
+				v, err := judge(ctx, reaching[i], binaries)
 				if err != nil {
 					return nil, err
 				}
@@ -128,6 +145,39 @@ func tryTogether(ctx context.Context, mutants []mutant, suites map[string][]suit
 		mutants = others
 	}
 	return refused, nil
+}
+
+// reach returns the suites for each of a program's mutants: of each suite the tests
+// that come by its place. It runs every test by itself, without a mutant.
+func reach(ctx context.Context, suites []suite, binaries map[string]string, mutants int, number, work string) ([][]suite, error) {
+	reaching := make([][]suite, mutants)
+	folder := filepath.Join(work, "reached")
+	if err := os.WriteFile(number, []byte(folder), 0o600); err != nil {
+		return nil, err
+	}
+	for _, s := range suites {
+		tests := make([][]string, mutants)
+		for _, test := range s.tests {
+			if err := errors.Join(os.RemoveAll(folder), os.Mkdir(folder, 0o700)); err != nil {
+				return nil, err
+			}
+			s.only([]string{test}).run(ctx, binaries[s.pkg]) // one that needs another to run first may fail
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			for i := range mutants {
+				if _, err := os.Stat(filepath.Join(folder, strconv.Itoa(i))); err == nil {
+					tests[i] = append(tests[i], test)
+				}
+			}
+		}
+		for i := range mutants {
+			if len(tests[i]) > 0 {
+				reaching[i] = append(reaching[i], s.only(tests[i]))
+			}
+		}
+	}
+	return reaching, nil
 }
 
 // programOf writes the files of a program that has all the mutants, each where the

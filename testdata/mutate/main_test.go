@@ -71,6 +71,61 @@ func TestSurvivors(t *testing.T) {
 	}
 }
 
+// Only tests that come by a mutant are run against it, those of another package and
+// of programs that tests start, too.
+func TestReach(t *testing.T) {
+	smallPackage(t)
+	for name, content := range map[string]string{
+		"other_test.go": "package small\n\nimport \"testing\"\n\nfunc TestOther(t *testing.T) { t.Run(\"a\", func(t *testing.T) {}) }\n",
+		"user/user_test.go": `package user
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"example.org/small"
+)
+
+func TestMain(m *testing.M) {
+	if len(os.Args) == 1 {
+		if small.Short("abcd") {
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestProgram(t *testing.T) {
+	t.Run("by itself", func(t *testing.T) {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = []string{"NONE=1"}
+		if err := cmd.Run(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("never", func(t *testing.T) { t.Fatal("it is not asked for") })
+}
+`,
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	var out strings.Builder
+	if err := run(t.Context(), []string{"-n", "0", "-v", "-p", "1", "-with", "./user:TestProgram/itself", "-only", ` -> .* ([<>]= 4|< 5)$`, "."}, &out, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	if want := ".: 3 mutants, 3 killed, 0 survived, 0 ran out of time; 0 more did not compile"; !strings.Contains(out.String(), want) {
+		t.Errorf("got\n%s", out.String())
+	}
+}
+
 // What fails as it stands proves nothing by failing.
 func TestFailingTests(t *testing.T) {
 	smallPackage(t)

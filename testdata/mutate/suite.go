@@ -24,7 +24,24 @@ type suite struct {
 	pkg     string // as the go command takes it
 	folder  string // where its tests run
 	args    []string
+	tests   []string // by name
+	below   string   // "/" and which of their subtests; empty for all
 	timeout time.Duration
+}
+
+// only is the suite with some of its tests.
+func (s suite) only(tests []string) suite {
+	s.tests = tests
+	s.args = append(slices.Clip(s.args), "-test.run="+exactly(tests)+s.below)
+	return s
+}
+
+// below is the part of a -test.run that is about subtests.
+func below(run string) string {
+	if at := strings.IndexByte(run, '/'); at >= 0 {
+		return run[at:]
+	}
+	return ""
 }
 
 func (o options) shortArg() string { return fmt.Sprintf("-test.short=%t", o.short) }
@@ -42,7 +59,7 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 	var others []suite
 	for _, with := range o.with {
 		pkg, tests, _ := strings.Cut(with, ":")
-		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests, o.shortArg()}}
+		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests, o.shortArg()}, below: below(tests)}
 		took, _, err := passes(ctx, &other, o, work)
 		if err != nil {
 			return nil, err
@@ -51,17 +68,15 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 		others = append(others, other)
 	}
 	for _, folder := range sorted(suites) {
-		own := suite{pkg: "./" + folder, folder: folder, args: []string{"-test.run=" + o.tests, "-test.skip=" + o.skip, o.shortArg()}}
+		own := suite{pkg: "./" + folder, folder: folder, args: []string{"-test.run=" + o.tests, "-test.skip=" + o.skip, o.shortArg()}, below: below(o.tests)}
 		took, byTest, err := passes(ctx, &own, o, work)
 		if err != nil {
 			return nil, err
 		}
 		fmt.Fprintf(messages, "%s: %d tests, %.1fs\n", folder, len(byTest), took.Seconds())
 		if quick, slow := halves(byTest); len(slow) > 0 {
-			first, second := own, own
+			first, second := own.only(quick), own.only(slow)
 			first.timeout = min(own.timeout, max(took/2, 30*time.Second)+30*time.Second) // it takes a quarter, and may not end at all
-			first.args = append(slices.Clip(own.args), "-test.run="+exactly(quick))
-			second.args = append(slices.Clip(own.args), "-test.run="+exactly(slow))
 			suites[folder] = append([]suite{first, second}, others...)
 		} else {
 			suites[folder] = append([]suite{own}, others...)
@@ -115,6 +130,7 @@ func passes(ctx context.Context, s *suite, o options, work string) (time.Duratio
 		seconds, _ := strconv.ParseFloat(found[2], 64)
 		byTest[found[1]] = time.Duration(seconds * float64(time.Second))
 	}
+	s.tests = sorted(byTest)
 	return took, byTest, nil
 }
 
