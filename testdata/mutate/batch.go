@@ -15,7 +15,7 @@ import (
 
 // batch is how many mutants are compiled into one program at most: most of the
 // time would otherwise go to the compiler and the linker.
-const batch = 40
+const batch = 100
 
 // switches is what decides which mutant a program has: the number in a file, for
 // tests start the program that they test with an environment of their own. Where a
@@ -57,8 +57,8 @@ func mutantOperand[T any](on bool, old, new T) T {
 }
 `
 
-// tryMany tries mutants and reports each. Those of one package that do not stand in
-// each other's way share a program; what cannot be had that way gets its own.
+// tryMany tries mutants and reports each. Those that do not stand in each other's way
+// share a program; what cannot be had that way gets its own.
 func tryMany(ctx context.Context, mutants []mutant, suites map[string][]suite, work string, report func(mutant, verdict)) error {
 	var alone []mutant
 	for left := slices.Clone(mutants); len(left) > 0; {
@@ -67,7 +67,7 @@ func tryMany(ctx context.Context, mutants []mutant, suites map[string][]suite, w
 			switch {
 			case m.kind == fixed:
 				alone = append(alone, m)
-			case m.folder != left[0].folder || slices.ContainsFunc(together, m.overlaps):
+			case slices.ContainsFunc(together, m.overlaps):
 				later = append(later, m)
 			default:
 				together = append(together, m)
@@ -97,8 +97,8 @@ func (m mutant) overlaps(other mutant) bool {
 
 var namesMutant = regexp.MustCompile(`\bmutant(\d+):\d+`)
 
-// tryTogether tries mutants of one package in one program. It returns those that
-// do not compile in there.
+// tryTogether tries mutants in one program. It returns those that do not compile in
+// there.
 func tryTogether(ctx context.Context, mutants []mutant, suites map[string][]suite, work string, report func(mutant, verdict)) (refused []mutant, err error) {
 	for len(mutants) > 0 {
 		number := filepath.Join(work, "number")
@@ -106,13 +106,12 @@ func tryTogether(ctx context.Context, mutants []mutant, suites map[string][]suit
 		if err != nil {
 			return nil, err
 		}
-		own := suites[mutants[0].folder]
-		binaries, said, err := compileAll(ctx, own, work, replaced)
+		binaries, said, err := compileAll(ctx, ofAll(mutants, suites), work, replaced)
 		if err != nil {
 			return nil, err
 		}
 		if said == nil {
-			reaching, err := reach(ctx, own, binaries, len(mutants), number, work)
+			reaching, err := reach(ctx, mutants, suites, binaries, number, work)
 			if err != nil {
 				return nil, err
 			}
@@ -149,14 +148,14 @@ func tryTogether(ctx context.Context, mutants []mutant, suites map[string][]suit
 
 // reach returns the suites for each of a program's mutants: of each suite the tests
 // that come by its place. It runs every test by itself, without a mutant.
-func reach(ctx context.Context, suites []suite, binaries map[string]string, mutants int, number, work string) ([][]suite, error) {
-	reaching := make([][]suite, mutants)
+func reach(ctx context.Context, mutants []mutant, suites map[string][]suite, binaries map[string]string, number, work string) ([][]suite, error) {
+	reaching := make([][]suite, len(mutants))
 	folder := filepath.Join(work, "reached")
 	if err := os.WriteFile(number, []byte(folder), 0o600); err != nil {
 		return nil, err
 	}
-	for _, s := range suites {
-		tests := make([][]string, mutants)
+	for _, s := range ofAll(mutants, suites) {
+		tests := make([][]string, len(mutants))
 		for _, test := range s.tests {
 			if err := errors.Join(os.RemoveAll(folder), os.Mkdir(folder, 0o700)); err != nil {
 				return nil, err
@@ -171,13 +170,32 @@ func reach(ctx context.Context, suites []suite, binaries map[string]string, muta
 				}
 			}
 		}
-		for i := range mutants {
-			if len(tests[i]) > 0 {
+		for i, m := range mutants {
+			if len(tests[i]) > 0 && slices.ContainsFunc(suites[m.folder], s.is) {
 				reaching[i] = append(reaching[i], s.only(tests[i]))
 			}
 		}
 	}
 	return reaching, nil
+}
+
+// ofAll returns the suites of mutants, each once: those of their own packages, by
+// folder, and then those that are asked of all.
+func ofAll(mutants []mutant, suites map[string][]suite) (all []suite) {
+	folders := map[string]bool{}
+	for _, m := range mutants {
+		folders[m.folder] = true
+	}
+	for _, others := range []bool{false, true} {
+		for _, folder := range sorted(folders) {
+			for _, s := range suites[folder] {
+				if (s.folder != folder) == others && !slices.ContainsFunc(all, s.is) {
+					all = append(all, s)
+				}
+			}
+		}
+	}
+	return all
 }
 
 // programOf writes the files of a program that has all the mutants, each where the
@@ -189,18 +207,19 @@ func programOf(mutants []mutant, work, number string) (map[string]string, error)
 		byFile[m.file] = append(byFile[m.file], i)
 	}
 
-	replaced := map[string]string{}
-	for n, file := range sorted(byFile) {
+	replaced, folders := map[string]string{}, map[string]bool{}
+	for _, file := range sorted(byFile) {
 		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		if n == 0 {
+		if folder := filepath.Dir(file); !folders[folder] {
+			folders[folder] = true
 			parsed, err := parser.ParseFile(token.NewFileSet(), file, content, parser.PackageClauseOnly)
 			if err != nil {
 				return nil, err
 			}
-			if err := replace(replaced, filepath.Join(filepath.Dir(file), "zz_mutants.go"), work, fmt.Appendf(nil, switches, parsed.Name, number)); err != nil {
+			if err := replace(replaced, filepath.Join(folder, "zz_mutants.go"), work, fmt.Appendf(nil, switches, parsed.Name, number)); err != nil {
 				return nil, err
 			}
 		}

@@ -36,6 +36,9 @@ func (s suite) only(tests []string) suite {
 	return s
 }
 
+// is reports whether another suite is the same.
+func (s suite) is(other suite) bool { return s.pkg == other.pkg && slices.Equal(s.args, other.args) }
+
 // below is the part of a -test.run that is about subtests.
 func below(run string) string {
 	if at := strings.IndexByte(run, '/'); at >= 0 {
@@ -77,9 +80,14 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 		if quick, slow := halves(byTest); len(slow) > 0 {
 			first, second := own.only(quick), own.only(slow)
 			first.timeout = min(own.timeout, max(took/2, 30*time.Second)+30*time.Second) // it takes a quarter, and may not end at all
-			suites[folder] = append([]suite{first, second}, others...)
+			suites[folder] = []suite{first, second}
 		} else {
-			suites[folder] = append([]suite{own}, others...)
+			suites[folder] = []suite{own}
+		}
+		for _, other := range others {
+			if filepath.Clean(other.pkg) != folder {
+				suites[folder] = append(suites[folder], other)
+			}
 		}
 	}
 	return suites, nil
