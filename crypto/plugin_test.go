@@ -207,12 +207,31 @@ func TestPlugins(t *testing.T) {
 	if _, _, err = Unwrap(wrapped, []*Identity{asksKey, plainKey}, talk); !errors.Is(err, stop) {
 		t.Errorf("interrupted: %v", err)
 	}
+	for what, mute := range map[string]func(*Talk){"ask": func(t *Talk) { t.Ask = nil }, "confirm": func(t *Talk) { t.Confirm = nil }} {
+		half, _ := pinTalk("1234-secret-pin", true)
+		mute(half)
+		if _, _, err = Unwrap(wrapped, []*Identity{asksKey}, half); ReasonOf(err) != NeedsPerson {
+			t.Errorf("nobody to %s: %v", what, err)
+		}
+	}
 	t.Setenv("AGEDEBUG", "plugin")
 	if _, _, err = Unwrap(wrapped, []*Identity{plainKey}, nil); err == nil {
 		t.Error("run while its client prints keys")
 	}
 	if _, err = Wrap([]byte("k"), []*Recipient{plain}, nil); err == nil {
 		t.Error("run while its client prints keys")
+	}
+}
+
+// A plugin's name becomes that of a program.
+func TestPluginNames(t *testing.T) {
+	for name, want := range map[string]bool{
+		"yubikey": true, "se-2": true, "fido2.hmac": true, "a_b+c": true, "z9": true, strings.Repeat("a", 64): true,
+		"": false, ".hidden": false, "-x": false, "a/b": false, `a\b`: false, "a:b": false, "A": false, "a b": false, "ä": false, "`": false, "{": false, strings.Repeat("a", 65): false,
+	} {
+		if got := isPluginName(name); got != want {
+			t.Errorf("%q: %t", name, got)
+		}
 	}
 }
 

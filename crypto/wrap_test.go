@@ -154,7 +154,7 @@ func TestWrapNamesTheRecipient(t *testing.T) {
 	good, _ := person(t, "")
 	bad := mustRecipient(t, bech32("age", make([]byte, 32)))
 	_, err := Wrap([]byte("x"), []*Recipient{good, bad}, nil)
-	if e, ok := errors.AsType[*WrapError](err); !ok || e.Recipient != bad {
+	if e, ok := errors.AsType[*WrapError](err); !ok || e.Recipient != bad || !strings.HasPrefix(e.Error(), "wrapping for '"+bad.String()+"': ") {
 		t.Errorf("got %v", err)
 	}
 }
