@@ -95,7 +95,12 @@ func (m mutant) overlaps(other mutant) bool {
 	return m.file == other.file && m.start < other.end && other.start < m.end
 }
 
-var namesMutant = regexp.MustCompile(`\bmutant(\d+):\d+`)
+// What a compiler's error names: the mutant that it is in, or a file, where a mutant
+// is the cause of what is wrong elsewhere.
+var (
+	namesMutant = regexp.MustCompile(`\bmutant(\d+):\d+`)
+	namesFile   = regexp.MustCompile(`(?m)^(?:\S*[/\\])?([\w.]+\.go):\d+`)
+)
 
 // tryTogether tries mutants in one program. It returns those that do not compile in
 // there.
@@ -132,6 +137,15 @@ func tryTogether(ctx context.Context, mutants []mutant, suites map[string][]suit
 		for _, found := range namesMutant.FindAllSubmatch(said, -1) {
 			i, _ := strconv.Atoi(string(found[1]))
 			named[i] = true
+		}
+		inFile := map[string]bool{}
+		for _, found := range namesFile.FindAllSubmatch(said, -1) {
+			inFile[string(found[1])] = true
+		}
+		for i, m := range mutants {
+			if inFile[filepath.Base(m.file)] {
+				named[i] = true
+			}
 		}
 		var others []mutant
 		for i, m := range mutants {
