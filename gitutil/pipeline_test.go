@@ -33,3 +33,16 @@ func TestFields(t *testing.T) {
 		}
 	}
 }
+
+// A listing in another form is no empty one.
+func TestParseEntry(t *testing.T) {
+	e, err := parseEntry([]byte("100755 1234 2\ta\tb"))
+	if err != nil || e.mode != ModeExec || e.columns != [2]string{"1234", "2"} || string(e.path) != "a\tb" {
+		t.Errorf("%v, %v", e, err)
+	}
+	for _, record := range []string{"", "100644 1234 0", "100644 1234\ta", "100644 1234 0 0\ta", "1x 1234 0\ta"} {
+		if e, err := parseEntry([]byte(record)); err == nil {
+			t.Errorf("%q is read as %v", record, e)
+		}
+	}
+}

@@ -97,7 +97,7 @@ func TestHostileFilesAreBounded(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			found := s.File(path, content, Regular)
 			runtime.ReadMemStats(&after)
-			if grown := after.TotalAlloc - before.TotalAlloc; grown > 256<<20 {
+			if grown := after.TotalAlloc - before.TotalAlloc; grown > 384<<20 {
 				t.Errorf("%s as %s: %d MiB allocated", name, path, grown>>20)
 			}
 			if len(found) > maxFindings {

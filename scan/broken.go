@@ -15,6 +15,7 @@ import (
 func readBroken(text []byte) []leaf {
 	r := brokenReader{budget: 4*len(text) + 1<<20}
 	r.text = withoutMarkers(text)
+	r.most = max(maxLeaves, len(text)/2) // what was visited in vain counts
 	r.mappings = 1
 
 	var lines []textLine
@@ -123,7 +124,7 @@ func (r *brokenReader) block(lines []textLine, s scope, depth int) {
 		lines = lines[1:]
 	}
 
-	if len(lines) == 0 || depth > maxBrokenDepth || len(r.leaves) >= maxLeaves || r.parsed(lines, s) {
+	if len(lines) == 0 || depth > maxBrokenDepth || len(r.leaves) >= mostLeaves(r.text) || r.parsed(lines, s) {
 		return
 	}
 

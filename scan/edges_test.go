@@ -118,6 +118,8 @@ func TestLargeFilesAreFilesLikeOthers(t *testing.T) {
 	z.Close()
 	fields := "llm:\n  api_keys:\n    openai: not-a-reference\n" + strings.Repeat("agents:\n  - id: one\n    auth: {type: bearer, token: }\n", MaxHeld/50) +
 		"mcp:\n  auth:\n    type: bearer\n    token: hunter3-hunter3\n"
+	server := "    - id: one\n      auth:\n        type: bearer\n        token: "
+	long := "mcp:\n  servers:\n" + strings.Repeat(server+"\n", MaxHeld/20) + server + "hunter3-hunter3\n" // with no second key to part it at
 	for _, c := range []struct {
 		name    string
 		content []byte
@@ -134,6 +136,7 @@ func TestLargeFilesAreFilesLikeOthers(t *testing.T) {
 		{"a.zip", zipped.Bytes()[:zipped.Len()-100], Regular, 0},
 		{"other.zst", append([]byte("\x28\xb5\x2f\xfd"), random...), Regular, 0},
 		{"agent/formation.afs", []byte(fields), Regular, 2},
+		{"agent/formation.afs", []byte(long), Regular, 1},
 		{"agent/secrets", text, Regular, 4},
 		{"agent/secrets.enc", text, Regular, 7},
 		{"x/.key", text, Regular, 1},

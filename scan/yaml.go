@@ -48,11 +48,15 @@ const (
 	// maxDepth is how deep YAML may nest before it is read in parts instead: the
 	// parser and the walk recurse.
 	maxDepth = 500
-	// maxLeaves bounds the walk, so that aliases of aliases of aliases end.
-	// It counts a long value as several.
+	// maxLeaves bounds the walk of a text that is not long, so that aliases of
+	// aliases of aliases end. It counts a long value as several.
 	maxLeaves  = 100_000
 	longScalar = 64
 )
+
+// mostLeaves is that bound for any text: of YAML that was written, a value for each
+// eight bytes.
+func mostLeaves(text []byte) int { return max(maxLeaves, len(text)/8) }
 
 var (
 	errTooLarge = errors.New("too large to parse")
@@ -64,7 +68,7 @@ var (
 // and merged mappings taken in; the value then stands where its anchor is. It
 // fails where text is no YAML or too much of it.
 func parseYAML(text []byte) ([]leaf, error) {
-	w := yamlWalk{text: text}
+	w := yamlWalk{text: text, most: mostLeaves(text)}
 	if err := w.parse(text, 0, scope{}); err != nil {
 		return nil, err
 	}
@@ -115,6 +119,7 @@ type yamlWalk struct {
 	leaves   []leaf
 	mappings int
 	visited  int
+	most     int // that may be visited
 	depth    int
 }
 
@@ -166,7 +171,7 @@ func (w *yamlWalk) node(n *yaml.Node, s scope) error {
 	w.depth++
 	defer func() { w.depth-- }()
 	switch {
-	case w.visited > maxLeaves:
+	case w.visited > w.most:
 		return errTooMany
 	case w.depth > 2*maxDepth:
 		return errTooDeep
@@ -226,7 +231,7 @@ func (w *yamlWalk) mapping(n *yaml.Node, at *crumb, self int) error {
 func (w *yamlWalk) merged(n *yaml.Node, at *crumb, self int) error {
 	w.depth++
 	defer func() { w.depth-- }()
-	if w.visited++; w.visited > maxLeaves {
+	if w.visited++; w.visited > w.most {
 		return errTooMany
 	}
 	if w.depth > 2*maxDepth {
