@@ -338,7 +338,7 @@ func (s *session) judgeBase(ctx context.Context, repo gitutil.Repository, j *jud
 	if err != nil {
 		return nil, err
 	}
-	sharing, err := judge.Sharing(ctx, repo, base, fork, "HEAD")
+	sharing, err := j.Sharing(ctx, base, fork, "HEAD")
 	if err != nil {
 		return nil, err
 	}

@@ -142,29 +142,33 @@ func (r *Runner) incoming(ctx context.Context, lines io.Reader, parse func([]str
 }
 
 // sharingOf judges the lists of people that a branch comes to have by those which
-// it has on the other side; a new one on a server by those of its HEAD. Commits
-// that the other side knows are no excuse: they come into this branch only now.
-func (r *Runner) sharingOf(ctx context.Context, push pushed) (stopping []scan.Finding, err error) {
+// it has on the other side; a new one on a server by those of its HEAD, and in a clone
+// by its own key alone, as where the other side's was not fetched. Commits that the
+// other side knows are no excuse: they come into this branch only now.
+func (r *Runner) sharingOf(ctx context.Context, j *judge.Judge, push pushed) (stopping []scan.Finding, err error) {
 	base := push.known
 	if strings.Trim(base, "0") == "" {
 		base = "HEAD"
 	}
-	if base == "HEAD" && r.Repo.Layout().Top != "" {
-		return nil, nil
+	inClone := r.Repo.Layout().Top != ""
+	if base, err = r.Repo.ResolveRev(ctx, base); err != nil && !inClone {
+		return nil, nil // there is no commit yet
 	}
-	base, err = r.Repo.ResolveRev(ctx, base)
-	if err != nil {
-		return nil, nil // it was not fetched, and git refuses the push; or there is no commit yet
+	if err != nil || inClone && strings.Trim(push.known, "0") == "" {
+		base = ""
 	}
 
-	fork, ok, err := r.Repo.MergeBase(ctx, base, push.id)
-	if err != nil {
-		return nil, err
+	fork := ""
+	if base != "" {
+		var met bool
+		if fork, met, err = r.Repo.MergeBase(ctx, base, push.id); err != nil {
+			return nil, err
+		}
+		if !met {
+			fork = base
+		}
 	}
-	if !ok {
-		fork = base
-	}
-	found, err := judge.Sharing(ctx, r.Repo, base, fork, push.id)
+	found, err := j.Sharing(ctx, base, fork, push.id)
 	for _, f := range found {
 		if f.Severity == scan.Error {
 			stopping = append(stopping, f)

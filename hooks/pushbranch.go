@@ -39,7 +39,7 @@ func (r *Runner) branch(ctx context.Context, j *judge.Judge, basis *judge.Basis,
 		}
 		out.Add(basis, found)
 	}
-	vouched, err := r.sharingOf(ctx, push)
+	vouched, err := r.sharingOf(ctx, j, push)
 	if err != nil {
 		return err
 	}

@@ -12,47 +12,75 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
-	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/trust"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
 // Sharing judges what a commit, head, does to the keys and people of formations, by
-// what the tip of base vouches for. fork is the commit where head left it. No key is
-// needed. Errors: what git says.
-func Sharing(ctx context.Context, repo gitutil.Repository, base, fork, head string) ([]scan.Finding, error) {
-	tip, err := repo.ResolveRev(ctx, base)
+// what the tip of base vouches for and, where this work tree has a key, by that. fork
+// is the commit where head left base; without a base both are "". No key is needed.
+// Errors: what git says, *safefile.Error.
+func (j *Judge) Sharing(ctx context.Context, base, fork, head string) (found []scan.Finding, err error) {
+	tip := ""
+	if base != "" {
+		if tip, err = j.Repo.ResolveRev(ctx, base); err != nil {
+			return nil, err
+		}
+	}
+	head, err = j.Repo.ResolveRev(ctx, head)
 	if err != nil {
 		return nil, err
 	}
-	head, err = repo.ResolveRev(ctx, head)
-	if err != nil {
-		return nil, err
-	}
-	changes, err := trust.Changes(ctx, repo, tip, fork, head)
+	changes, err := trust.Changes(ctx, j.Repo, tip, fork, head)
 	if err != nil {
 		return nil, err
 	}
 
-	if base == tip {
+	switch base {
+	case "":
+		base = "an earlier commit"
+	case tip:
 		base = tip[:min(len(tip), 10)] // no name was given
 	}
-	var found []scan.Finding
+	pins := trust.PinsOf(j.Repo.Layout())
 	for _, c := range changes {
-		found = append(found, sharing(c, base)...)
+		pin, pinned, err := pins.Get(c.Dir)
+		if err != nil {
+			return nil, err
+		}
+		v := c.Judge()
+		found = append(found, sharing(c, v, base)...)
+		if v.Fault != trust.NoFault || !pinned || !c.Touched() {
+			continue
+		}
+		one, err := j.vouchedChange(ctx, c, pin)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, one...)
 	}
 	return found, nil
 }
 
+// vouchedChange judges by the key of this work tree what the base has nothing against.
+// A list is missed, or its signature, only where it was there before.
+func (j *Judge) vouchedChange(ctx context.Context, c trust.FolderChange, pin formation.Pin) ([]scan.Finding, error) {
+	if list := c.After.List; list.State <= trust.Unsigned && !c.Before.There {
+		return nil, nil
+	}
+	return j.vouched(ctx, c.Dir, c.After.List, pin, func(e *trust.Evidence, named crypto.PublicKey) bool {
+		return e.Leads(named, pin.Key) // a branch from before a rotation, which its base judges
+	})
+}
+
 // sharing says what became of one formation.
-func sharing(c trust.FolderChange, base string) (found []scan.Finding) {
+func sharing(c trust.FolderChange, v trust.ChangeVerdict, base string) (found []scan.Finding) {
 	list := path.Join(c.Dir, formation.RecipientsFile)
 	add := func(rule scan.Rule, format string, args ...any) {
 		found = append(found, scan.NewFinding(rule, list, "", 1, 1, format, args...))
 	}
 
-	v := c.Judge()
 	root, now := ShortFingerprint(c.Root.Key), ShortFingerprint(c.After.List.Key)
 	was := cmp.Or(c.Was, c.Dir)
 	switch v.Fault {
@@ -147,7 +175,9 @@ func (j *Judge) Vouched(ctx context.Context, snapshots []*Snapshot) (found []sca
 		if !ok {
 			continue
 		}
-		one, err := j.vouched(ctx, s, pin)
+		one, err := j.vouched(ctx, s.Dir, trust.ReadList(s.List), pin, func(e *trust.Evidence, named crypto.PublicKey) bool {
+			return e.Leads(named, pin.Key) && !e.Retired(named) // an older branch
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -156,35 +186,36 @@ func (j *Judge) Vouched(ctx context.Context, snapshots []*Snapshot) (found []sca
 	return found, nil
 }
 
-func (j *Judge) vouched(ctx context.Context, s *Snapshot, pin formation.Pin) ([]scan.Finding, error) {
-	list := trust.ReadList(s.List)
+// vouched judges a list by the key of this work tree. older reports whether a key that
+// signed it is one from before that.
+func (j *Judge) vouched(ctx context.Context, dir string, list trust.List, pin formation.Pin, older func(*trust.Evidence, crypto.PublicKey) bool) ([]scan.Finding, error) {
 	named, signed := list.Names()
 	say := func(rule scan.Rule, format string, args ...any) ([]scan.Finding, error) {
-		return []scan.Finding{scan.NewFinding(rule, path.Join(s.Dir, formation.RecipientsFile), "", 1, 1, format, args...)}, nil
+		return []scan.Finding{scan.NewFinding(rule, path.Join(dir, formation.RecipientsFile), "", 1, 1, format, args...)}, nil
 	}
 	switch {
 	case signed && named == pin.Key, list.State <= trust.Unsigned && !pin.Signed:
 		return nil, nil
-	case list.State == trust.NoList && j.leftOut(s.Dir, pin):
+	case list.State == trust.NoList && j.leftOut(dir, pin):
 		found, err := say(scan.UnvouchedPeople, "it is not in the commit, and signed by the key of this work tree (%s) as it lies on disk", ShortFingerprint(pin.Key))
 		if err != nil {
 			return nil, err
 		}
-		add, err := j.addSharing(ctx, s.Dir)
+		add, err := j.addSharing(ctx, dir)
 		found[0].Remedy = scan.Remedy{Add: add, Does: "brings it along"}
 		return found, err
 	case !signed:
 		return say(scan.UnvouchedPeople, "%s; the key of this work tree (%s) vouches for nobody in it", unsigned(list), ShortFingerprint(pin.Key))
 	}
 
-	folder := &trust.Folder{Repo: j.Repo, Dir: s.Dir, File: s.List}
+	folder := &trust.Folder{Repo: j.Repo, Dir: dir}
 	e, err := folder.Gather(ctx)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case e.Leads(pin.Key, named), e.Leads(named, pin.Key) && !e.Retired(named):
-		return nil, nil // rotated and not unlocked yet, or an older branch
+	e.File = list
+	if e.Leads(pin.Key, named) || older(e, named) {
+		return nil, nil // rotated and not unlocked yet, or from before a rotation
 	}
 	return say(scan.UnvouchedKey, "the list is signed by the key %s, for which that of this work tree (%s) did not vouch", ShortFingerprint(named), ShortFingerprint(pin.Key))
 }

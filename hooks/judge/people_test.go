@@ -98,7 +98,7 @@ func (m *team) findings(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := Sharing(context.Background(), repo, "main", fork, "HEAD")
+		found, err := (&Judge{Repo: repo}).Sharing(context.Background(), "main", fork, "HEAD")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"path"
@@ -21,10 +22,11 @@ type FolderChange struct {
 
 // Changes compares the sharing of a repository's formations in a commit with what
 // the tip of its base has, and the commit where the branch began. No key is asked
-// for. Errors: what git says.
+// for. Without a base, tip and before are "", and each formation is judged by what
+// the branch itself had before. Errors: what git says.
 func Changes(ctx context.Context, repo gitutil.Repository, tip, before, after string) ([]FolderChange, error) {
 	b := &branch{repo: repo, revs: [3]string{tip, before, after}, ids: map[gitutil.FileAt]string{}}
-	b.log = sync.OnceValue(func() []*gitutil.LogEntry { return listLog(ctx, repo, tip) })
+	b.log = sync.OnceValue(func() []*gitutil.LogEntry { return listLog(ctx, repo, cmp.Or(tip, after)) })
 	if err := b.readTrees(ctx); err != nil {
 		return nil, err
 	}
@@ -55,12 +57,17 @@ type branch struct {
 	lists [3][]string
 	gone  []string // formations of the base that the branch took away
 	ids   map[gitutil.FileAt]string
-	log   func() []*gitutil.LogEntry // what changed lists before the tip
+	log   func() []*gitutil.LogEntry // what changed lists before the tip; without one, in the branch
 }
 
 // readTrees reads which formations there are, and the ids of their files.
 func (b *branch) readTrees(ctx context.Context) error {
+	var known []string
 	for i, rev := range b.revs {
+		if rev == "" {
+			continue // to git that would be the index
+		}
+		known = append(known, rev)
 		var err error
 		if b.dirs[i], b.lists[i], err = foldersOf(ctx, b.repo, rev); err != nil {
 			return err
@@ -77,7 +84,7 @@ func (b *branch) readTrees(ctx context.Context) error {
 	slices.Sort(all)
 	for _, dir := range slices.Compact(all) {
 		for _, name := range []string{formation.RecipientsFile, formation.WrappedKeyFile, formation.VaultFile} {
-			files = append(files, gitutil.FilesAt(b.revs[:], path.Join(dir, name))...)
+			files = append(files, gitutil.FilesAt(known, path.Join(dir, name))...)
 		}
 	}
 	ids, err := b.repo.FileIDs(ctx, files)
@@ -138,6 +145,9 @@ func (b *branch) compare(ctx context.Context, dir, was string) (FolderChange, er
 	}
 
 	c.Root = c.Tip.List
+	if b.revs[0] == "" {
+		c.Root = c.After.List
+	}
 	if c.Root.State != Signed { // also where the base deleted the folder, which the branch has anew
 		if signed := folder.nearest(folder.versions(ctx, b.log()), c.Root, List.signed); len(signed) > 0 {
 			c.Root = signed[0]

@@ -56,7 +56,7 @@ func (c Change) Judge() ChangeVerdict {
 
 	root, signed := c.Root.Names()
 	switch {
-	case !c.After.There, c.untouched():
+	case !c.Touched():
 	case !signed:
 		v.FirstSigned, v.By = c.After.List.State == Signed && before.List.State != Signed, c.After.List.Key
 	case c.After.List.State != Signed:
@@ -75,7 +75,9 @@ func (c Change) Judge() ChangeVerdict {
 	return v
 }
 
-// untouched says that the branch left list and wrapped key as they were.
-func (c Change) untouched() bool {
-	return c.Before.There && c.After.List.Same(c.Before.List) && c.After.Wrapped == c.Before.Wrapped
+// Touched says that the branch has the formation, and did not leave list and wrapped
+// key as they were.
+func (c Change) Touched() bool {
+	left := c.Before.There && c.After.List.Same(c.Before.List) && c.After.Wrapped == c.Before.Wrapped
+	return c.After.There && !left
 }
