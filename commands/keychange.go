@@ -320,6 +320,7 @@ func (c *keyChange) put(talk *crypto.Talk) error {
 		if err != nil {
 			return err
 		}
+		c.pin.Over = was.Over // what was decided of the key that this one comes after
 		if was.IsAccepted() { // it vouches for no more than it is itself
 			c.pin.Accepted = []crypto.PublicKey{c.pin.Key}
 		}

@@ -50,6 +50,9 @@ func (j *Judge) Sharing(ctx context.Context, base, fork, head string) (found []s
 			return nil, err
 		}
 		v := c.Judge()
+		if v.Fault == trust.KeyUnvouched && pinned && c.DecidedBy(pin) {
+			v.Fault = trust.NoFault
+		}
 		found = append(found, sharing(c, v, base)...)
 		if v.Fault != trust.NoFault || !pinned || !c.Touched() {
 			continue

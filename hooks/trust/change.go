@@ -75,6 +75,17 @@ func (c Change) Judge() ChangeVerdict {
 	return v
 }
 
+// DecidedBy reports whether a work tree's pin settles the list's key against the
+// root's, where both come from one: it was decided there which of them counts.
+func (c Change) DecidedBy(pin formation.Pin) bool {
+	root, signed := c.Root.Names()
+	if !signed || c.After.List.Key != pin.Key {
+		return false
+	}
+	_, related := NewSuccession(c.Root, c.Tip.List, c.After.List).Origin(root, pin.Key)
+	return pin.Over == root || related && pin.IsAccepted()
+}
+
 // Touched says that the branch has the formation, and did not leave list and wrapped
 // key as they were.
 func (c Change) Touched() bool {
