@@ -42,7 +42,8 @@ is known to open secrets.enc.`,
 			s.accept, s.expect = c.String("accept"), c.String("expect")
 			for _, given := range []string{s.accept, s.expect} {
 				if given != "" && !isFingerprint(given) {
-					return usage("a fingerprint has 32 characters, 0 to 9 and a to f; its first ten are enough").hint("'%s key fingerprint' prints it where the key is", s.again())
+					return usage("a fingerprint has 32 characters, 0 to 9 and a to f, and all of them are needed").
+						hint("'%s key fingerprint' prints it where the key is, and '%s unlock' that of a key which nobody vouched for", s.again(), s.again())
 				}
 			}
 			return s.unlockAll(ctx, c.StringSlice("identity"))
@@ -57,9 +58,6 @@ func (s *session) unlockAll(ctx context.Context, files []string) error {
 	}
 	done := 0
 	err = s.each(func(f *formation.Formation) error {
-		if err := s.unambiguous(f); err != nil {
-			return err
-		}
 		put, err := s.putBack(ctx, f)
 		if put || err != nil {
 			done++
