@@ -11,8 +11,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
-	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
@@ -449,19 +447,16 @@ func (c *keyChange) leftUnmerged(ctx context.Context) (bool, error) {
 // again. What is written stays written where git does not take it.
 func (c *keyChange) settle(ctx context.Context, also ...string) {
 	s, f := c.s, c.Formation
-	git, err := s.needGit()
-	add := "git add"
-	for _, name := range append([]string{formation.RecipientsFile, formation.WrappedKeyFile}, also...) {
-		add += " " + s.argument(f.Path(name))
-		if err != nil {
-			continue
-		}
-		var content []byte
-		if content, err = safefile.Read(f.Path(name), maxWrapped); err == nil {
-			err = git.StageFile(ctx, path.Join(s.fromTop(git.Layout(), f.Dir), name), content, gitutil.ModeFile)
-		}
+	names := append([]string{formation.RecipientsFile, formation.WrappedKeyFile}, also...)
+	m, err := s.merger()
+	if err == nil {
+		err = m.Stage(ctx, f, s.vaultPath(m.Layout, f), names...)
 	}
 	if err != nil {
+		add := "git add"
+		for _, name := range names {
+			add += " " + s.argument(f.Path(name))
+		}
 		s.warn("git still has both sides of a merge: %s", s.explain(err).Lines[0])
 		s.hint("what was written is whole: '%s'", add)
 	}
