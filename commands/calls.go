@@ -58,12 +58,18 @@ func (s *session) anywhere() string {
 }
 
 // stand is the folder that the person is in. Git starts hooks and drivers at the
-// top, and says where it was started itself.
+// top, and says where it was started itself, unless that is hidden.
 func (s *session) stand() string {
 	if prefix := s.Getenv("GIT_PREFIX"); prefix != "" && filepath.IsLocal(filepath.FromSlash(prefix)) && s.byGit {
 		return filepath.Join(s.Dir, filepath.FromSlash(prefix))
 	}
 	return s.Dir
+}
+
+// hidden says that nothing tells where in the work tree the person is: 'git pull'
+// starts the merge or rebase from the top, and so hides where it was started itself.
+func (s *session) hidden() bool {
+	return s.byGit && s.Getenv("GIT_PREFIX") == "" && strings.HasPrefix(s.Getenv("GIT_REFLOG_ACTION"), "pull")
 }
 
 // atTop is a session of somebody who stands at the top of the work tree.
@@ -82,7 +88,7 @@ func (s *session) bare() []*formation.Formation {
 	if s.reach == nil {
 		s.reach = []*formation.Formation{}
 		layout, err := gitutil.Discover(s.stand(), s.Getenv)
-		if f := formation.Above(s.stand()); f != nil {
+		if f := formation.Above(s.stand()); f != nil && !s.hidden() {
 			s.reach = append(s.reach, f)
 		} else if err == nil && layout.Top != "" {
 			s.reach = formation.Below(layout.Top, layout.Elsewhere)
@@ -101,9 +107,12 @@ func (s *session) shell() shell.Shell {
 }
 
 // argument is a path as the person's shell takes it for one argument inside of
-// quotes, relative to the folder that they are in.
+// quotes, relative to the folder that they are in; absolute where that is hidden.
 func (s *session) argument(path string) string {
-	shown := relative(s.stand(), path)
+	shown := filepath.ToSlash(path)
+	if !s.hidden() {
+		shown = relative(s.stand(), path)
+	}
 	if strings.HasPrefix(shown, "-") {
 		shown = "./" + shown
 	}
