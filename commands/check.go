@@ -207,7 +207,7 @@ func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOpt
 	}()
 	switch {
 	case o.staged:
-		report, err := j.Staged(ctx)
+		report, err := s.judgeStaged(ctx, j)
 		return s.withOpenMerges(ctx, repo, j, report, err)
 	case o.history:
 		return j.History(ctx)
@@ -234,6 +234,24 @@ func (s *session) judge(ctx context.Context, repo gitutil.Repository, o checkOpt
 	}
 	report, err := s.judgeWorkTree(ctx, repo, j)
 	return s.withOpenMerges(ctx, repo, j, report, err)
+}
+
+// judgeStaged judges what the hook before a commit does, which may bring lines of
+// git's files along: nobody does that here.
+func (s *session) judgeStaged(ctx context.Context, j *judge.Judge) (*judge.Report, error) {
+	pending, err := j.Pending(ctx)
+	if err != nil {
+		return pending.Report, err
+	}
+	if err := pending.WithFormations(ctx, s.keys(), judge.Remembered()); err != nil {
+		return nil, err
+	}
+	basis, err := j.Basis()
+	if err != nil {
+		return nil, err
+	}
+	pending.Add(basis, judge.GitFiles(pending.Lacking))
+	return pending.Report, nil
 }
 
 // withOpenMerges adds what merges left to be settled, which a commit would stop at:

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path"
 	"slices"
 	"sync"
 
@@ -69,127 +68,43 @@ func (r *Runner) mayWrite(ctx context.Context) (bool, error) {
 // the work tree from the work tree. pre-merge-commit does the same.
 func (r *Runner) PreCommit(ctx context.Context) (*Outcome, error) {
 	j := r.judge(ctx)
-	var touched []string // paths
-	report, err := j.Visit(ctx, "what is staged", func(v gitutil.Visitor) error {
-		blob := v.Blob
-		v.Blob = func(b *gitutil.Blob) error {
-			touched = append(touched, b.Path)
-			return blob(b)
-		}
-		v.Deleted = func(p string) error {
-			touched = append(touched, p)
-			return nil
-		}
-		return r.Repo.Staged(ctx, v)
-	})
+	pending, err := j.Pending(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := j.NoteRestage(report.Findings); err != nil {
-		return nil, err
-	}
-	out := &Outcome{Report: *report}
-	open, err := merge.Unsettled(ctx, r.Repo)
-	if err != nil {
-		return nil, err
-	}
-	out.Findings = append(out.Findings, open...)
 	basis, err := j.Basis()
 	if err != nil {
 		return nil, err
 	}
 	r.keepKeys(basis)
-	out.Add(basis, basis.Scanner.Ref(r.Repo.Layout().HeadRef()))
-	filters, err := r.filters(ctx, basis.Dirs, touched)
+	parse := judge.Remembered()
+	if err := pending.WithFormations(ctx, r.Keys, parse); err != nil {
+		return nil, err
+	}
+	open, err := merge.Unsettled(ctx, r.Repo)
 	if err != nil {
 		return nil, err
 	}
-	out.Add(basis, filters)
-	out.Locked = basis.Locked
-	var dirs []string
-	for _, dir := range basis.Dirs {
-		if slices.ContainsFunc(touched, func(p string) bool { return judge.Within(dir, p) != "" }) {
-			dirs = append(dirs, dir)
-		}
-	}
-	if len(dirs) == 0 {
-		return out, nil
-	}
-	return out, r.touched(ctx, j, basis, out, dirs, touched)
-}
-
-// touched judges the formations in dirs, which the pending commit touches by these
-// paths, and brings what is theirs into it.
-func (r *Runner) touched(ctx context.Context, j *judge.Judge, basis *judge.Basis, out *Outcome, dirs, paths []string) error {
-	parse := judge.Remembered()
-	staged, err := judge.SnapshotsWith(ctx, r.Repo, r.Keys, judge.Index(r.Repo), dirs, basis.Dirs, parse)
-	var missing *gitutil.MissingObjectError
-	if errors.As(err, &missing) {
-		// A partial clone, and a formation that is partly outside of its sparse
-		// checkout: what is committed was judged, what is not here cannot be.
-		for _, dir := range dirs {
-			out.Skipped = append(out.Skipped, judge.Skipped{Path: path.Join(dir, formation.TemplateFile), Reason: "left as it is: this partial clone lacks files of the formation"})
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	state, err := j.State(ctx, staged)
-	if err != nil {
-		return err
-	}
-	var stale []scan.Finding
-	for _, f := range state.Findings {
-		switch f.Rule {
-		case scan.TemplateStale:
-			stale = append(stale, f) // mended below, if it may be
-		case scan.KeyNotIgnored:
-			out.Findings = append(out.Findings, f)
-		default:
-			out.Warnings = append(out.Warnings, f)
-		}
-	}
-	out.Warnings = r.sayOnce(dirs, out.Warnings)
-	vouched, err := j.Vouched(ctx, staged)
-	if err != nil {
-		return err
-	}
-	out.Add(basis, vouched)
-	step, err := r.stepOf(ctx, dirs, paths)
-	if err != nil {
-		return err
-	}
-	out.Add(basis, step)
+	out := &Outcome{Report: *pending.Report, Locked: basis.Locked, Warnings: r.sayOnce(pending.Dirs, pending.State)}
+	out.Findings = append(out.Findings, open...)
 	if Stops(out.Findings) {
-		return nil // git stops: nothing is to be changed on the way
-	}
-	if out.GitFiles, err = r.bringGitFiles(ctx, out, dirs, paths); err != nil || Stops(out.Findings) {
-		return err
+		return out, nil // git stops: nothing is to be changed on the way
 	}
 
-	out.Templates, err = r.templates(ctx, staged, parse)
+	staged, lacking, err := r.gitFiles(ctx, pending.Lacking)
+	out.GitFiles, out.Findings = staged, append(out.Findings, judge.GitFiles(lacking)...)
+	if err != nil || Stops(out.Findings) {
+		return out, err
+	}
+	out.Templates, err = r.templates(ctx, pending.Staged, parse)
 	if errors.Is(err, errSetAside) {
-		for _, f := range stale {
+		for _, f := range pending.Stale {
 			f.Remedy.Does += " for the next commit: this one was left alone, since a hook manager may hold unstaged work back"
 			out.Warnings = append(out.Warnings, f)
 		}
-		return nil
+		return out, nil
 	}
-	return err
-}
-
-// stepOf finds the formations in dirs that the pending commit would leave out of
-// step, where it touches a file that a rotation changes with others.
-func (r *Runner) stepOf(ctx context.Context, dirs, paths []string) ([]scan.Finding, error) {
-	if !slices.ContainsFunc(paths, judge.IsShared) {
-		return nil, nil
-	}
-	shared, err := judge.SharedIn(ctx, judge.Index(r.Repo), dirs)
-	if err != nil {
-		return nil, err
-	}
-	return judge.OutOfStep(ctx, r.Repo, r.Keys, "", shared)
+	return out, err
 }
 
 // errSetAside says that nothing was written since a manager has work set aside.

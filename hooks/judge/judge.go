@@ -67,15 +67,6 @@ type Judge struct {
 	Undated bool
 }
 
-// Staged judges what the pending commit would bring in.
-func (j *Judge) Staged(ctx context.Context) (*Report, error) {
-	report, err := j.Visit(ctx, "what is staged", func(v gitutil.Visitor) error { return j.Repo.Staged(ctx, v) })
-	if err != nil {
-		return report, err
-	}
-	return report, j.NoteRestage(report.Findings)
-}
-
 // WorkTree judges the files on disk that are tracked, or that git would track.
 func (j *Judge) WorkTree(ctx context.Context) (*Report, error) {
 	return j.Visit(ctx, "the work tree", func(v gitutil.Visitor) error { return j.Repo.WorkTree(ctx, v) })
