@@ -112,7 +112,8 @@ type Survey struct {
 	Malformed  []Malformed
 	Broken     map[string]error // files that are no YAML, by path
 	// Filtered are files in whose place a filter of git's left something else, and
-	// what: their references are not known, so that no secret can be called unused.
+	// what, or that a version lacks: their references are not known, so that no secret
+	// can be called unused.
 	Filtered map[string]string
 
 	manifest *manifest
@@ -185,6 +186,9 @@ func (s *Survey) Add(path string, r References) {
 		s.Broken[path] = r.Broken
 	}
 }
+
+// Lack notes that a version is without the formation's own file, and why.
+func (s *Survey) Lack(why string) { s.Add(formationFiles[0], References{Filtered: why}) }
 
 // undeclared marks the references of agents that are not loaded.
 func (s *Survey) undeclared(refs []Reference) {

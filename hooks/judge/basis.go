@@ -286,7 +286,8 @@ func BasisOfIndex(ctx context.Context, repo gitutil.Repository) (*Basis, error) 
 }
 
 // VersionOfIndex reads from the index which folders are formations, and the
-// settings.
+// settings. A vault counts beside a formation file that only lies on disk, too: the
+// commit that first has the vault is the one to judge.
 func VersionOfIndex(ctx context.Context, repo gitutil.Repository) (dirs []string, settings []byte, err error) {
 	dirs, entries, err := versionOfIndex(ctx, repo)
 	if err != nil || len(entries) == 0 {
@@ -307,6 +308,7 @@ func formationsOfIndex(ctx context.Context, repo gitutil.Repository) ([]string, 
 
 func versionOfIndex(ctx context.Context, repo gitutil.Repository) (dirs []string, settings []gitutil.IndexEntry, err error) {
 	seen := map[string]bool{}
+	var vaults []string // their folders
 	settings, err = repo.ListIndex(ctx, func(p []byte, _ gitutil.Mode) bool {
 		base := p[bytes.LastIndexByte(p, '/')+1:]
 		if formation.IsFormationFile(string(base)) {
@@ -316,8 +318,20 @@ func versionOfIndex(ctx context.Context, repo gitutil.Repository) (dirs []string
 			}
 			return false
 		}
+		if string(base) == formation.VaultFile {
+			vaults = append(vaults, path.Dir(string(p)))
+		}
 		return string(p) == formation.SettingsFile
 	})
+	for _, dir := range vaults {
+		if seen[dir] || repo.Layout().Top == "" {
+			continue
+		}
+		seen[dir] = true // a conflict has several sides
+		if _, err := formation.At(filepath.Join(repo.Layout().Top, filepath.FromSlash(dir))); err == nil {
+			dirs = append(dirs, dir)
+		}
+	}
 	return dirs, settings, err
 }
 

@@ -73,6 +73,7 @@ func SnapshotsWith(ctx context.Context, repo gitutil.Repository, keys *history.K
 	type reading struct {
 		*Snapshot
 		formation.Version
+		whole bool // the formation file is there
 	}
 	read := map[string]*reading{}
 	for _, dir := range all {
@@ -80,7 +81,7 @@ func SnapshotsWith(ctx context.Context, repo gitutil.Repository, keys *history.K
 	}
 	var list []*reading
 	for _, dir := range dirs {
-		r := &reading{&Snapshot{Dir: dir}, formation.Version{Survey: &formation.Survey{}}}
+		r := &reading{Snapshot: &Snapshot{Dir: dir}, Version: formation.Version{Survey: &formation.Survey{}}}
 		read[dir] = r
 		list = append(list, r)
 	}
@@ -127,6 +128,7 @@ func SnapshotsWith(ctx context.Context, repo gitutil.Repository, keys *history.K
 				r.Version.HasTemplate, r.Version.Template = true, append([]byte(nil), b.Data...)
 				r.TemplateMode, r.Linked = b.Mode, b.Mode == gitutil.ModeLink
 			default:
+				r.whole = r.whole || formation.IsFormationFile(rel)
 				r.Version.Survey.Add(rel, parse(rel, b.Data))
 			}
 			return nil
@@ -137,6 +139,9 @@ func SnapshotsWith(ctx context.Context, repo gitutil.Repository, keys *history.K
 	}
 	var snapshots []*Snapshot
 	for _, r := range list {
+		if !r.whole {
+			r.Version.Survey.Lack("git does not have it yet")
+		}
 		f := &formation.Formation{Dir: filepath.FromSlash(r.Dir)} // of a bare repository: it has no key
 		if top := repo.Layout().Top; top != "" {
 			f = keys.Of(&formation.Formation{Dir: filepath.Join(top, filepath.FromSlash(r.Dir))})
