@@ -117,7 +117,7 @@ func (w *writing) judgeKey(ctx context.Context) error {
 		return nil
 	}
 	if !v.Believed() {
-		return w.s.explainKey(ctx, w.Formation, st, v)
+		return w.s.explainKey(ctx, w.Formation, st, v, w.Key)
 	}
 	w.pin = st.pinOf(v)
 	return nil
@@ -134,8 +134,8 @@ func claimed(commit *gitutil.LogEntry) string {
 	return fmt.Sprintf("commit %.10s, which says it is by %s", commit.Hash, commit.Author)
 }
 
-// explainKey says why a key does not count, and what can be done.
-func (s *session) explainKey(ctx context.Context, f *formation.Formation, st *vouching, v trust.Verdict) *Error {
+// explainKey says why a key, came, does not count, and what can be done.
+func (s *session) explainKey(ctx context.Context, f *formation.Formation, st *vouching, v trust.Verdict, came *crypto.Key) *Error {
 	e := &Error{Code: exitNoKey}
 	key, name := fingerprintOf(v.Key), s.name(f)
 	list := s.show(f.Path(formation.RecipientsFile))
@@ -176,24 +176,49 @@ func (s *session) explainKey(ctx context.Context, f *formation.Formation, st *vo
 	if commit != nil {
 		e.line("it came with %s", claimed(commit))
 	}
-	if own := st.ownKey(v.Ours); own != nil && v.Standing == trust.Unvouched {
-		for _, kept := range st.folder.Kept {
-			if kept.Public() == v.Key && kept.Alias(own) {
-				e.line("it is an alias of the one you have: another age identity of the same recipient")
-			}
-		}
+	if own := s.aliasOf(f, came); own != nil {
+		e.line("%s", saidAlias(own))
 	}
 	return e.hint("ask a colleague what '%s key fingerprint' prints there", s.again()).
 		hint("only if that is the key: '%s unlock --accept %s' takes it, for this work tree", s.callOn(f), v.Key.Fingerprint())
 }
 
-func (st *vouching) ownKey(public crypto.PublicKey) *crypto.Key {
-	for _, kept := range st.folder.Kept {
-		if kept.Public() == public {
-			return kept
+// aliasOf is the key of the formation that is at hand here, and that another identity
+// of the same age recipient would stand in for; nil: none. Both open its vault.
+func (s *session) aliasOf(f *formation.Formation, key *crypto.Key) *crypto.Key {
+	var have []*formation.FoundKey
+	if own, err := f.ReadKeyFile(); err == nil {
+		have = append(have, own)
+	}
+	if s.inRepository() {
+		have = append(have, s.keys().Kept()...)
+	}
+	for _, found := range have {
+		if found.Key.Alias(key) {
+			return found.Key
 		}
 	}
 	return nil
+}
+
+func saidAlias(own *crypto.Key) string {
+	return fmt.Sprintf("it is an alias of the one you have (%s): another age identity of the same recipient", fingerprintOf(own.Public()))
+}
+
+// refuseAlias stops a key that the owner hands over where it is an alias of the one
+// that signs here: it would sign as another, which nobody vouches for.
+func (w *writing) refuseAlias(named crypto.PublicKey) error {
+	own := w.s.aliasOf(w.Formation, w.Key)
+	if own == nil || named == w.Key.Public() {
+		return nil
+	}
+	if was, err := w.ReadKeyFile(); err == nil && was.Key.Equal(w.Key) {
+		return nil // it is in use, and nothing changes
+	}
+	e := (&Error{Code: exitNoKey}).line("the key of %s was not taken: %s is no key of its own; nothing was changed", w.s.name(w.Formation), fingerprintOf(w.Key.Public())).
+		line("%s", saidAlias(own))
+	return e.hint("have whoever gave it to you send the key itself: '%s key fingerprint' prints %s where that is", w.s.again(), fingerprintOf(own.Public())).
+		hint("where you have no %s, '%s unlock' puts yours back", formation.KeyFile, w.s.callOn(w.Formation))
 }
 
 // newcomers are the people of a list whom nobody vouched for.
@@ -308,7 +333,7 @@ func (w *writing) judgeUnlock(ctx context.Context) error {
 		e := (&Error{Code: exitNoKey}).line("the key of %s is %s, not the one that was named; nothing was changed", s.name(f), public.Fingerprint())
 		return e.hint("ask a colleague what '%s key fingerprint' prints there", s.again())
 	case !v.Believed() && !accepted:
-		return s.explainKey(ctx, f, st, v)
+		return s.explainKey(ctx, f, st, v, key)
 	}
 	if !v.Believed() || v.From != "" {
 		for _, pin := range st.Vanished {
@@ -390,6 +415,10 @@ func (w *writing) pinByHand(context.Context) error {
 		return err
 	}
 	st := &vouching{Evidence: &trust.Evidence{File: trust.ReadList(content)}}
+	named, _ := st.File.Names()
+	if err := w.refuseAlias(named); err != nil {
+		return err
+	}
 	w.pin = st.pinOf(trust.Verdict{Standing: trust.Ours, Key: w.Key.Public()})
 	return nil
 }
