@@ -167,7 +167,7 @@ func (s *session) add(ctx context.Context, o addOptions) error {
 		}
 	}
 
-	name, value, err := s.addValue(ctx, o, name)
+	value, err := s.addValue(ctx, o, name)
 	if err != nil {
 		return err
 	}
@@ -198,16 +198,14 @@ func (s *session) openTerminal(hint string, args ...any) (*tty.Terminal, error) 
 	return terminal, nil
 }
 
-// addValue gets the value from where the options say, and the name, which who is
-// asked may change.
-func (s *session) addValue(ctx context.Context, o addOptions, name string) (chosen, value string, err error) {
+// addValue gets the value from where the options say.
+func (s *session) addValue(ctx context.Context, o addOptions, name string) (string, error) {
 	if !o.asks() {
-		value, err = s.givenValue(ctx, o)
-		return name, value, err
+		return s.givenValue(ctx, o)
 	}
 	terminal, err := s.openTerminal("give the value with --stdin, --from-file FILE or --generate")
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	defer terminal.Close()
 	return s.askValue(ctx, terminal, name)

@@ -33,14 +33,17 @@ func (s *session) addAsking(ctx context.Context) error {
 	if err := s.mayAsk(f); err != nil {
 		return err
 	}
-	name, err := s.askName(ctx, terminal, "Key name (for example OPENAI_API_KEY): ")
+	name, err := s.askName(ctx, terminal)
 	if err == nil && name == "" {
 		_, err = s.nameArgument("")
 	}
 	if err != nil {
 		return err
 	}
-	name, value, err := s.askValue(ctx, terminal, name)
+	value, err := s.askValue(ctx, terminal, name)
+	if err == nil {
+		err = s.checkValue(value)
+	}
 	if err != nil {
 		return err
 	}
@@ -87,32 +90,16 @@ func (s *session) askFolder(ctx context.Context, terminal *tty.Terminal) (*forma
 	return s.found(f), nil
 }
 
-// askValue asks for the value of a secret, once. Where it is another provider's key
-// than the name says, it asks whether the name is the right one.
-func (s *session) askValue(ctx context.Context, terminal *tty.Terminal, name string) (chosen, value string, err error) {
-	value, err = terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true, Last: true})
-	if err != nil {
-		return "", "", err
-	}
-	if err := s.checkValue(value); err != nil {
-		return "", "", err
-	}
-	if sure, err := s.sure(ctx, terminal, name, value); err != nil || sure {
-		return name, value, err
-	}
-
-	name, err = s.askName(ctx, terminal, "Key name for this value (Enter stores nothing): ")
-	if err == nil && name == "" {
-		err = usage("nothing was stored")
-	}
-	return name, value, err
+// askValue asks for the value of a secret, once.
+func (s *session) askValue(ctx context.Context, terminal *tty.Terminal, name string) (string, error) {
+	return terminal.Ask(ctx, fmt.Sprintf("Value of %s (hidden): ", name), tty.Options{Hidden: true, Last: true})
 }
 
 // askName asks for the name of a secret; "" is none. Where a key was pasted it asks
 // again.
-func (s *session) askName(ctx context.Context, terminal *tty.Terminal, prompt string) (string, error) {
+func (s *session) askName(ctx context.Context, terminal *tty.Terminal) (string, error) {
 	for {
-		spelled, err := terminal.Ask(ctx, prompt, tty.Options{})
+		spelled, err := terminal.Ask(ctx, "Key name (for example OPENAI_API_KEY): ", tty.Options{})
 		if err != nil {
 			return "", err
 		}
@@ -129,16 +116,6 @@ func (s *session) askName(ctx context.Context, terminal *tty.Terminal, prompt st
 		}
 		return s.nameArgument(spelled)
 	}
-}
-
-// sure asks whether a value belongs under a name that says another provider.
-func (s *session) sure(ctx context.Context, terminal *tty.Terminal, name, value string) (bool, error) {
-	other := formation.OtherProvider(name, value)
-	if other == "" {
-		return true, nil
-	}
-	answer, err := terminal.Ask(ctx, fmt.Sprintf("It begins like %s (%s). Store it as %s (yes/no)? ", other, formation.Mask(value), name), tty.Options{})
-	return isYes(answer), err
 }
 
 // isYes reports whether an answer is a yes.

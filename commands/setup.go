@@ -123,7 +123,7 @@ func (s *session) ask(ctx context.Context, questions []question) error {
 	for i, q := range questions {
 		s.current = q.f
 		prompt := fmt.Sprintf("[%d/%d] %s%s (%s%s, hidden): ", i+1, len(questions), sanitize(s.ofAll(q)), q.name, sanitize(q.places[0]), q.note())
-		value, err := s.answer(ctx, terminal, prompt, q.name, i == len(questions)-1)
+		value, err := s.answer(ctx, terminal, prompt, i == len(questions)-1)
 		if errors.Is(err, tty.ErrEOF) {
 			for _, q := range questions[i:] {
 				left = s.appendRequired(left, q)
@@ -158,7 +158,7 @@ func (s *session) appendRequired(names []string, q question) []string {
 }
 
 // answer asks one question until the answer is a value, or nothing.
-func (s *session) answer(ctx context.Context, terminal *tty.Terminal, prompt, name string, last bool) (string, error) {
+func (s *session) answer(ctx context.Context, terminal *tty.Terminal, prompt string, last bool) (string, error) {
 	for {
 		value, err := terminal.Ask(ctx, prompt, tty.Options{Hidden: true, Last: last})
 		if err != nil || value == "" {
@@ -168,9 +168,7 @@ func (s *session) answer(ctx context.Context, terminal *tty.Terminal, prompt, na
 			terminal.Print("A value is UTF-8 text. Enter leaves this one for later, Ctrl-D all that are left.")
 			continue
 		}
-		if sure, err := s.sure(ctx, terminal, name, value); err != nil || sure {
-			return value, err
-		}
+		return value, nil
 	}
 }
 
