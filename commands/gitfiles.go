@@ -7,120 +7,83 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
-	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 )
 
-// attributeLines are what .gitattributes should say about the formation's
-// files: those of people only where the key is shared.
-func (w *writing) attributeLines() []judge.FileAttributes {
-	people := w.sharing
-	if !people {
-		people, _ = paths.Exists(w.Path(formation.RecipientsFile))
-	}
-	return judge.Attributes(people)
-}
-
-// tellGit adds to the batch what .gitignore and .gitattributes lack, by git's
-// own word. Outside a repository there is nothing to do.
+// tellGit adds to the batch what .gitignore and .gitattributes lack. Outside a
+// repository there is nothing to do.
 func (w *writing) tellGit(ctx context.Context) error {
 	layout, ok := w.s.where()
-	unfilter := w.fresh || w.s.unfilter
-	if !ok || !unfilter && w.plainlyTold(layout) {
+	if !ok {
 		return nil
 	}
-	repo, err := w.s.repository()
-	if err != nil || repo == nil {
-		return err
+	people := w.sharing || paths.There(w.Path(formation.RecipientsFile))
+	lines := map[string][]string{}
+	for _, lacking := range judge.LackingOnDisk(layout, w.Dir, people) {
+		lines[path.Base(lacking.Path)] = lacking.Lines
 	}
-	vault := w.Path(formation.VaultFile)
-	by, err := repo.IgnoredBy(ctx, []string{w.Path(formation.KeyFile), vault, w.Path(w.Formation.File)})
-	if err != nil {
-		return err
-	}
-	if w.fresh && by[1] != "" && by[2] == "" {
-		w.s.warn("git ignores %s: nobody else will have it", w.s.show(vault))
-		w.s.hint("'git add -f %s' takes it in", w.s.argument(vault))
-	}
-	// What this clone alone knows is no news to the others; what all of a person's
-	// clones know needs no line in this one.
-	ignored := by[0] != "" && !layout.OursAlone(by[0])
-	w.excluded = ignored && !layout.InWorkTree(by[0])
-	lines := w.attributeLines()
-	var paths []string
-	for _, line := range lines {
-		paths = append(paths, w.Path(line.File))
-	}
-	set, err := repo.Attributes(ctx, paths, append(judge.FilterNames(), "diff", "merge", "text"))
-	if err != nil {
-		return err
-	}
-	// Only now the first temp file: no git of ours runs beside one.
-	if !ignored {
-		if err := w.addLines(".gitignore", formation.KeyFile); err != nil {
+	attributes := lines[".gitattributes"]
+	if w.fresh || w.s.unfilter {
+		here, err := w.overruled(ctx, judge.Attributes(people))
+		if err != nil {
 			return err
 		}
-	}
-	var missing []string
-	for i, line := range lines {
-		if !line.In(set[i]) {
-			missing = append(missing, line.File+" "+line.Attributes)
-		}
-		if filters := judge.FiltersIn(set[i]); unfilter && len(filters) > 0 {
-			missing = append(missing, line.File+" "+judge.WithoutFilters(filters))
+		for _, line := range here {
+			if !slices.Contains(attributes, line) {
+				attributes = append(attributes, line)
+			}
 		}
 	}
-	return w.addLines(".gitattributes", missing...)
+	// Only now the first temp file: no git of ours runs beside one.
+	if err := w.addLines(".gitignore", lines[".gitignore"]...); err != nil {
+		return err
+	}
+	return w.addLines(".gitattributes", attributes...)
 }
 
-// plainlyTold reports whether the formation's own .gitignore and .gitattributes
-// leave no doubt about git's answer, so that two runs of git can be spared:
-// nothing is stronger than a folder's own file but a later line in it
-// (gitignore(5), gitattributes(5)), and for attributes $GIT_DIR/info/attributes.
-func (w *writing) plainlyTold(layout gitutil.Layout) bool {
-	lines := func(name string) []string {
-		info, err := os.Lstat(w.Path(name))
-		if err != nil || !info.Mode().IsRegular() {
-			return nil // git follows no link here
-		}
-		content, err := os.ReadFile(w.Path(name))
+// overruled are the lines of .gitattributes that git's own word asks for: those that
+// something else in this clone is stronger than, and those that take a filter back.
+func (w *writing) overruled(ctx context.Context, attributes []judge.FileAttributes) (lines []string, err error) {
+	repo, err := w.s.repository()
+	if err != nil || repo == nil {
+		return nil, err
+	}
+	if w.fresh {
+		vault := w.Path(formation.VaultFile)
+		ignored, err := repo.Ignored(ctx, []string{vault, w.Path(w.Formation.File)})
 		if err != nil {
-			return nil
+			return nil, err
 		}
-		return strings.Split(strings.ReplaceAll(string(content), "\r\n", "\n"), "\n")
-	}
-	ignored := false
-	for _, line := range lines(".gitignore") {
-		ignored = line == formation.KeyFile || ignored && !strings.HasPrefix(line, "!")
-	}
-	if !ignored {
-		return false
-	}
-	if there, err := paths.Exists(filepath.Join(layout.CommonDir, "info", "attributes")); err != nil || there {
-		return false
-	}
-	ours := map[string]bool{}
-	for _, line := range w.attributeLines() {
-		ours[line.File+" "+line.Attributes] = true
-	}
-	told := map[string]bool{}
-	for _, line := range lines(".gitattributes") {
-		switch {
-		case ours[line]:
-			told[line] = true
-		case strings.TrimSpace(line) != "" && !strings.HasPrefix(line, "#"):
-			clear(told) // it may overrule what stands before it
+		if ignored[0] && !ignored[1] {
+			w.s.warn("git ignores %s: nobody else will have it", w.s.show(vault))
+			w.s.hint("'git add -f %s' takes it in", w.s.argument(vault))
 		}
 	}
-	return len(told) == len(ours)
+	var files []string
+	for _, line := range attributes {
+		files = append(files, w.Path(line.File))
+	}
+	set, err := repo.Attributes(ctx, files, append(judge.FilterNames(), "diff", "merge", "text"))
+	if err != nil {
+		return nil, err
+	}
+	for i, line := range attributes {
+		if !line.In(set[i]) {
+			lines = append(lines, line.String())
+		}
+		if filters := judge.FiltersIn(set[i]); len(filters) > 0 {
+			lines = append(lines, line.File+" "+judge.WithoutFilters(filters))
+		}
+	}
+	return lines, nil
 }
 
 // addLines appends lines that a git file of the formation does not have yet,

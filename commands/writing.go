@@ -24,8 +24,6 @@ type writing struct {
 	*formation.Opened
 	s    *session
 	lock *safefile.Lock
-	// excluded says that git ignores .key on every branch already.
-	excluded bool
 	// unlocked is why there is no lock; nothing may change then.
 	unlocked error
 	batch    *safefile.Batch
@@ -408,7 +406,7 @@ func (w *writing) committed(changes bool) {
 	}
 	w.stage()
 	w.s.ensureDrivers(w.ctx)
-	if !w.excluded && w.unlocked == nil {
+	if w.unlocked == nil {
 		// On a branch without the formation's .gitignore, 'git clean' would take it.
 		w.s.exclude(formation.KeyFile)
 	}

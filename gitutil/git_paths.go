@@ -44,10 +44,6 @@ func (l Layout) rel(path string) (string, bool) {
 // ExcludeFile is where this clone alone has patterns to ignore.
 func (l Layout) ExcludeFile() string { return filepath.Join(l.CommonDir, "info", "exclude") }
 
-// OursAlone tells whether a file of patterns, as IgnoredBy names it, is this
-// clone's own: what stands there is no help to any other one.
-func (l Layout) OursAlone(patterns string) bool { return patterns == l.ExcludeFile() }
-
 // InWorkTree tells whether a file, or the place where it would be made, lies in
 // the work tree once links are followed: what a clone brings along may lead
 // anywhere. A link to nowhere does not, nor does what is in .git.

@@ -2,7 +2,9 @@ package gitutil
 
 import (
 	"path"
+	"path/filepath"
 
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/wildmatch"
 )
 
@@ -10,6 +12,27 @@ import (
 // paths from the top, with '/': what git goes by in every clone of it, whatever
 // this one has besides.
 type PatternFiles map[string][]byte
+
+// PatternFilesOnDisk are those that a work tree has for the files of a folder in it,
+// as they would come along with it: no excludes of the person, nor of this clone. A
+// folder outside of the tree is judged as a tree of its own.
+func PatternFilesOnDisk(layout Layout, folder string) (files PatternFiles, dir string) {
+	top, dir := layout.Top, ""
+	if rel, ok := paths.Below(top, paths.Real(folder)); ok && top != "" {
+		dir = filepath.ToSlash(rel)
+	} else {
+		top, dir = folder, "."
+	}
+	files = PatternFiles{}
+	for at, more := parentOf(path.Join(dir, "x")), true; more; at, more = parentOf(at), at != "" {
+		for _, name := range [...]string{".gitignore", ".gitattributes"} {
+			if text := patternsOnDisk(top, name)(at); text != "" {
+				files[path.Join(at, name)] = []byte(text)
+			}
+		}
+	}
+	return files, dir
+}
 
 // IsPatternFile reports whether a path is one of a PatternFiles.
 func IsPatternFile(p string) bool {

@@ -130,7 +130,7 @@ func (d *doctor) gitFiles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	by, err := d.repo.IgnoredBy(ctx, files)
+	ignored, err := d.repo.Ignored(ctx, files)
 	if err != nil {
 		return err
 	}
@@ -146,10 +146,11 @@ func (d *doctor) gitFiles(ctx context.Context) error {
 		return err
 	}
 	for i, p := range d.patients {
-		d.gitKey(p, tracked[i], by[i])
+		lacking := judge.LackingOnDisk(d.Layout, p.Dir, p.hasPeople())
+		d.gitKey(p, tracked[i], ignored[i], lacking)
 		n := len(p.attributes())
 		if there, err := p.HasVault(); err == nil && there {
-			d.gitAttributes(p, set[:n])
+			d.gitAttributes(p, set[:n], lacking)
 		}
 		set = set[n:]
 	}
@@ -201,11 +202,12 @@ func (d *doctor) filters(ctx context.Context) error {
 }
 
 // attributes are what .gitattributes should say about the formation's files.
-func (p *patient) attributes() []judge.FileAttributes {
-	return judge.Attributes(paths.There(p.Path(formation.RecipientsFile)))
-}
+func (p *patient) attributes() []judge.FileAttributes { return judge.Attributes(p.hasPeople()) }
 
-func (d *doctor) gitKey(p *patient, tracked bool, ignoredBy string) {
+// hasPeople reports whether there are files of people.
+func (p *patient) hasPeople() bool { return paths.There(p.Path(formation.RecipientsFile)) }
+
+func (d *doctor) gitKey(p *patient, tracked, ignored bool, lacking []judge.Lacking) {
 	key := p.Path(formation.KeyFile)
 	if tracked {
 		d.say(p, "key-tracked", Fail, "git rm --cached "+d.shell(key), "git tracks %s: take it out, and then, if it was ever pushed, make a new one with 'rotate'", formation.KeyFile)
@@ -215,31 +217,34 @@ func (d *doctor) gitKey(p *patient, tracked bool, ignoredBy string) {
 	}
 	link := d.linked(p, ".gitignore")
 	switch {
-	case (ignoredBy == "" || d.Layout.OursAlone(ignoredBy)) && link != "":
+	case !judge.LacksIgnore(lacking):
+	case link != "":
 		d.say(p, "key-not-ignored", Fail, link, "git does not ignore %s, and follows no symbolic link called .gitignore: move that away; then 'init' writes a file", formation.KeyFile)
-	case ignoredBy == "":
+	case !ignored:
 		d.say(p, "key-not-ignored", Fail, p.on+" doctor --fix", "git does not ignore %s: the next 'git add' would take it in", formation.KeyFile).Repair = TellGit
-	case d.Layout.OursAlone(ignoredBy):
-		d.say(p, "key-not-ignored", Fail, p.on+" doctor --fix", "git does not ignore %s but in this clone: the next 'git add' in another one would take it in", formation.KeyFile).Repair = TellGit
+	default:
+		d.say(p, "key-not-ignored", Fail, p.on+" doctor --fix", "no file that comes along with a clone has git ignore %s: the next 'git add' in another one would take it in", formation.KeyFile).Repair = TellGit
 	}
 }
 
-func (d *doctor) gitAttributes(p *patient, set []map[string]string) {
-	var lacking []string
+// gitAttributes judges the lines of .gitattributes by what comes along with a clone, and by
+// what git makes of them in this one, where something else may be stronger.
+func (d *doctor) gitAttributes(p *patient, set []map[string]string, lacking []judge.Lacking) {
+	var files []string
 	for i, line := range p.attributes() {
-		if !line.In(set[i]) {
-			lacking = append(lacking, line.File)
+		if !line.In(set[i]) || slices.ContainsFunc(lacking, func(l judge.Lacking) bool { return slices.Contains(l.Lines, line.String()) }) {
+			files = append(files, line.File)
 		}
 	}
-	if len(lacking) == 0 {
+	if len(files) == 0 {
 		d.ok(p, "attributes", "git knows its files")
 		return
 	}
 	if link := d.linked(p, ".gitattributes"); link != "" {
-		d.say(p, "attributes", Warn, link, "git would merge %s line by line, and follows no symbolic link called .gitattributes: move that away; then 'init' writes a file", some(lacking))
+		d.say(p, "attributes", Warn, link, "git would merge %s line by line, and follows no symbolic link called .gitattributes: move that away; then 'init' writes a file", some(files))
 		return
 	}
-	d.say(p, "attributes", Warn, p.on+" doctor --fix", ".gitattributes without attributes for %s: git would merge it line by line", some(lacking)).Repair = TellGit
+	d.say(p, "attributes", Warn, p.on+" doctor --fix", ".gitattributes without attributes for %s: git would merge it line by line", some(files)).Repair = TellGit
 }
 
 // linked is what moves a file of git's away that is a symbolic link, which git does

@@ -150,7 +150,7 @@ func (d *doctor) leaks(ctx context.Context) {
 			remedy = f.p.on + " extract"
 		case f.p != nil && f.rule == scan.GitFiles:
 			if remedy = f.p.on + " init"; paths.There(f.places[0].path) {
-				remedy = "git add " + d.shell(f.places[0].path) // it has the lines, or other checks would say so
+				remedy = d.gitAdd(f.places) // it has the lines, or other checks would say so
 			}
 		case f.rule == scan.KeyFile:
 			if remedy = "git rm --cached " + d.shell(f.places[0].path); !d.tracks(ctx, f.places[0].path) {

@@ -35,6 +35,9 @@ func Attributes(people bool) []FileAttributes {
 // has them.
 type FileAttributes struct{ File, Attributes string }
 
+// String is that line.
+func (a FileAttributes) String() string { return a.File + " " + a.Attributes }
+
 // In reports whether git gives the file these attributes already. have is its
 // answer for diff, merge and text.
 func (a FileAttributes) In(have map[string]string) bool {
@@ -223,35 +226,57 @@ func LackingIn(ctx context.Context, from Source, dirs []string) (lacking []Lacki
 		if !vaults[dir] {
 			continue
 		}
-		if !files.Ignores(path.Join(dir, formation.KeyFile)) {
-			name := path.Join(dir, ".gitignore")
-			lacking = append(lacking, Lacking{name, files[name], []string{formation.KeyFile}})
-		}
 		for _, file := range Attributes(true) {
 			if name := path.Join(dir, file.File); has[name] {
 				filters = append(filters, filtersOf(files, name)...)
 			}
 		}
-		var lines []string
-		for _, file := range Attributes(people[dir]) {
-			if !file.In(files.Attributes(path.Join(dir, file.File), []string{"diff", "merge", "text"})) {
-				lines = append(lines, file.File+" "+file.Attributes)
-			}
-		}
-		if len(lines) > 0 {
-			name := path.Join(dir, ".gitattributes")
+		lacking = append(lacking, lackingOf(files, dir, people[dir])...)
+	}
+	return lacking, filters, nil
+}
+
+// LackingOnDisk finds what the formation in a folder lacks in the work tree: all that
+// LackingIn would find once its files are in a version as they are. people says that
+// the formation has, or is to have, files of people.
+func LackingOnDisk(layout gitutil.Layout, folder string, people bool) []Lacking {
+	files, dir := gitutil.PatternFilesOnDisk(layout, folder)
+	return lackingOf(files, dir, people)
+}
+
+// LacksIgnore reports whether a clone would take in the key.
+func LacksIgnore(lacking []Lacking) bool { return slices.ContainsFunc(lacking, Lacking.ignores) }
+
+// ignores reports whether a file is the one that has the key ignored.
+func (l Lacking) ignores() bool { return path.Base(l.Path) == ".gitignore" }
+
+// lackingOf is the rule: what a formation needs has to come along with it. What else
+// a person, or this clone, has git ignore is no help to anybody else's.
+func lackingOf(files gitutil.PatternFiles, dir string, people bool) (lacking []Lacking) {
+	add := func(name string, lines []string) {
+		if name = path.Join(dir, name); len(lines) > 0 {
 			lacking = append(lacking, Lacking{name, files[name], lines})
 		}
 	}
-	return lacking, filters, nil
+	if !files.Ignores(path.Join(dir, formation.KeyFile)) {
+		add(".gitignore", []string{formation.KeyFile})
+	}
+	var lines []string
+	for _, file := range Attributes(people) {
+		if !file.In(files.Attributes(path.Join(dir, file.File), []string{"diff", "merge", "text"})) {
+			lines = append(lines, file.String())
+		}
+	}
+	add(".gitattributes", lines)
+	return lacking
 }
 
 // GitFiles says what formations lack as findings.
 func GitFiles(lacking []Lacking) (found []scan.Finding) {
 	for _, l := range lacking {
-		message := "a clone would not ignore " + formation.KeyFile
-		if path.Base(l.Path) == ".gitattributes" {
-			message = "a clone would merge the vault line by line"
+		message := "a clone would merge the vault line by line"
+		if l.ignores() {
+			message = "a clone would not ignore " + formation.KeyFile
 		}
 		found = append(found, scan.NewFinding(scan.GitFiles, l.Path, "", 1, 1, "%s: it lacks '%s'", message, strings.Join(l.Lines, "', '")))
 	}

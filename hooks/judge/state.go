@@ -201,15 +201,19 @@ func (j *Judge) keyFile(ctx context.Context, dir string) ([]scan.Finding, error)
 	}
 	name := path.Join(dir, formation.KeyFile)
 	var found []scan.Finding
-	by, err := j.Repo.IgnoredBy(ctx, []string{full})
+	ignored, err := j.Repo.Ignored(ctx, []string{full})
 	if err != nil {
 		return nil, err
 	}
+	message := ""
 	switch {
-	case by[0] == "":
-		found = append(found, scan.NewFinding(scan.KeyNotIgnored, name, "", 1, 1, "git would track this key").MendedBy("init", "has it ignored"))
-	case j.Repo.Layout().OursAlone(by[0]):
-		found = append(found, scan.NewFinding(scan.KeyNotIgnored, name, "", 1, 1, "git would track this key in every other clone").MendedBy("init", "has it ignored"))
+	case !ignored[0]:
+		message = "git would track this key"
+	case LacksIgnore(LackingOnDisk(j.Repo.Layout(), filepath.Dir(full), false)):
+		message = "git would track this key in every other clone: no file that comes along has it ignored"
+	}
+	if message != "" {
+		found = append(found, scan.NewFinding(scan.KeyNotIgnored, name, "", 1, 1, "%s", message).MendedBy("init", "has it ignored"))
 	}
 	if info.Mode().IsRegular() && safefile.ReadableByOthers(info) {
 		found = append(found, scan.NewFinding(scan.KeyPermissions, name, "", 1, 1, "others on this machine can read this key; 'chmod 600' it"))
