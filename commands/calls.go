@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands/shell"
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
@@ -135,10 +136,24 @@ func (s *session) mendedBy(f scan.Finding) string {
 		return s.gitRestore(f.Remedy.Restore)
 	case f.Remedy.Add != nil:
 		return s.gitAdd(f.Remedy.Add)
+	case f.Remedy.Command == "init":
+		return s.tellsGit(s.owner(f.Subject()))
 	case f.Remedy.Command != "":
 		return s.onPath(f.Subject()) + " " + f.Remedy.Command
 	}
 	return ""
+}
+
+// tellsGit is the command that writes a formation's lines of .gitignore and
+// .gitattributes: init, or what needs no key where init has none to work with.
+func (s *session) tellsGit(f *formation.Formation) string {
+	if f == nil {
+		return s.again() + " init"
+	}
+	if _, err := s.found(f).OpenToWrite(); err != nil && !mayMakeKey(err, crypto.Fernet) {
+		return s.on(f.Dir) + " doctor --fix"
+	}
+	return s.on(f.Dir) + " init"
 }
 
 // away is what takes away that lies where a formation's file should be: a link to

@@ -299,7 +299,12 @@ func (s *session) wayOut(f scan.Finding, file string) way {
 	case (f.Rule == scan.KeyFile || f.Foreign) && f.Where == "" && !s.knownToGit(f.Path):
 		w.text, w.kind = fmt.Sprintf("move the key out, since git does not track it yet: '%s'; '%s' where it is a copy that nobody needs", s.shell().MoveHome(file), s.shell().Remove(file)), w.kind+" untracked"
 	default:
-		w.text, w.all = remedy(f, s.shell(), on, all, file), remedy(f, s.shell(), "", s.anywhere(), file)
+		tells := ""
+		switch f.Rule {
+		case scan.GitFiles, scan.KeyNotIgnored:
+			tells = s.tellsGit(s.owner(f.Subject()))
+		}
+		w.text, w.all = remedy(f, s.shell(), on, all, tells, file), remedy(f, s.shell(), "", s.anywhere(), "", file)
 	}
 	w.named = strings.Contains(w.text, " "+file+"'")
 	return w

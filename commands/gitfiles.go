@@ -96,7 +96,7 @@ func (w *writing) addLines(name string, lines ...string) error {
 				hint("put a file in its place, or have a .gitignore above ignore %s", formation.KeyFile)
 		}
 		w.s.warn("%s is a symbolic link, which git does not follow: it lacks '%s'", w.s.show(path), strings.Join(lines, "', '"))
-		w.s.hint("move it away: '%s'; then '%s init' writes a file", w.s.shell().Move(w.s.argument(path), w.s.argument(path+".link")), w.s.callOn(w.Formation))
+		w.s.hint("move it away: '%s'; then '%s' writes a file", w.s.shell().Move(w.s.argument(path), w.s.argument(path+".link")), w.s.tellsGit(w.Formation))
 		return nil
 	}
 	content, err := os.ReadFile(path)

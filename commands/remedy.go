@@ -63,8 +63,9 @@ func ruleText(rule scan.Rule) string {
 }
 
 // remedy says how to get rid of a finding, in the shell sh; on and all are how the
-// program is called, see callFor, and file what git takes for its file.
-func remedy(f scan.Finding, sh shell.Shell, on, all, file string) string {
+// program is called, see callFor, tells how it writes git's lines, see tellsGit, and
+// file what git takes for its file.
+func remedy(f scan.Finding, sh shell.Shell, on, all, tells, file string) string {
 	switch {
 	case f.Where == scan.InName:
 		return "give the file, or the folder, another name ('git mv'), and leave the old one out of the commits that have it"
@@ -81,7 +82,7 @@ func remedy(f scan.Finding, sh shell.Shell, on, all, file string) string {
 		return ""
 	}
 	if f.Filtered != "" {
-		return fmt.Sprintf("'%s init' has git keep it as it is; then take the file itself in: 'git add --renormalize %s'", on, file)
+		return fmt.Sprintf("'%s' has git keep it as it is; then take the file itself in: 'git add --renormalize %s'", tells, file)
 	}
 	switch f.Rule {
 	case scan.KeyFile:
@@ -113,7 +114,7 @@ func remedy(f scan.Finding, sh shell.Shell, on, all, file string) string {
 	case scan.TemplateValue:
 		return fmt.Sprintf("'%s extract' moves the value into the vault, under another name where that has another value for it", on)
 	case scan.KeyNotIgnored:
-		return fmt.Sprintf("'%s init' has git ignore it", on)
+		return fmt.Sprintf("'%s' has git ignore it", tells)
 	case scan.UnvouchedPeople:
 		if f.Remedy.Add != nil {
 			return "" // its message has it
@@ -125,7 +126,7 @@ func remedy(f scan.Finding, sh shell.Shell, on, all, file string) string {
 		if f.Remedy.Add != nil {
 			return "" // its message has it
 		}
-		return fmt.Sprintf("'%s init' writes the lines; 'git add %s' brings them along", on, file)
+		return fmt.Sprintf("'%s' writes the lines; 'git add %s' brings them along", tells, file)
 	case scan.UnsettledMerge:
 		return fmt.Sprintf("settle each name: '%s resolve NAME --ours', '--theirs' or '--stdin'", on)
 	}
@@ -160,7 +161,7 @@ func inWords(rule scan.Rule) bool {
 // ruleHelp is what to do about a rule's findings, for reports that explain their
 // rules.
 func ruleHelp(rule scan.Rule) string {
-	text := remedy(scan.Finding{Rule: rule, Path: "x"}, shell.Shell{}, program, "", "FILE")
+	text := remedy(scan.Finding{Rule: rule, Path: "x"}, shell.Shell{}, program, "", program+" init", "FILE")
 	if rule == scan.PlaintextKey {
 		text = fmt.Sprintf(extracts, program+" extract") + "; elsewhere, " + text
 	}

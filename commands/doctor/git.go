@@ -219,11 +219,11 @@ func (d *doctor) gitKey(p *patient, tracked, ignored bool, lacking []judge.Lacki
 	switch {
 	case !judge.LacksIgnore(lacking):
 	case link != "":
-		d.say(p, "key-not-ignored", Fail, link, "git does not ignore %s, and follows no symbolic link called .gitignore: move that away; then 'init' writes a file", formation.KeyFile)
+		d.say(p, "key-not-ignored", Fail, link, "git does not ignore %s, and follows no symbolic link called .gitignore: move that away; then 'doctor --fix' writes a file", formation.KeyFile)
 	case !ignored:
 		d.say(p, "key-not-ignored", Fail, p.on+" doctor --fix", "git does not ignore %s: the next 'git add' would take it in", formation.KeyFile).Repair = TellGit
 	default:
-		d.say(p, "key-not-ignored", Fail, p.on+" doctor --fix", "no file that comes along with a clone has git ignore %s: the next 'git add' in another one would take it in", formation.KeyFile).Repair = TellGit
+		d.say(p, "key-not-ignored", Fail, p.on+" doctor --fix", "git does not ignore %s but by a file that no clone brings along: the next 'git add' in another one would take it in", formation.KeyFile).Repair = TellGit
 	}
 }
 
@@ -241,7 +241,7 @@ func (d *doctor) gitAttributes(p *patient, set []map[string]string, lacking []ju
 		return
 	}
 	if link := d.linked(p, ".gitattributes"); link != "" {
-		d.say(p, "attributes", Warn, link, "git would merge %s line by line, and follows no symbolic link called .gitattributes: move that away; then 'init' writes a file", some(files))
+		d.say(p, "attributes", Warn, link, "git would merge %s line by line, and follows no symbolic link called .gitattributes: move that away; then 'doctor --fix' writes a file", some(files))
 		return
 	}
 	d.say(p, "attributes", Warn, p.on+" doctor --fix", ".gitattributes without attributes for %s: git would merge it line by line", some(files)).Repair = TellGit

@@ -135,7 +135,7 @@ func (d *doctor) leaks(ctx context.Context) {
 	}
 	leaking := map[*patient]bool{}
 	for _, f := range found {
-		state, remedy := Fail, d.Call(nil)+" check"
+		state, remedy, repair := Fail, d.Call(nil)+" check", Repair("")
 		if f.rule.Severity() == scan.Warning {
 			state = Warn
 		}
@@ -149,8 +149,10 @@ func (d *doctor) leaks(ctx context.Context) {
 		case f.movable:
 			remedy = f.p.on + " extract"
 		case f.p != nil && f.rule == scan.GitFiles:
-			if remedy = f.p.on + " init"; paths.There(f.places[0].path) {
-				remedy = d.gitAdd(f.places) // it has the lines, or other checks would say so
+			if len(judge.LackingOnDisk(d.Layout, f.p.Dir, f.p.hasPeople())) > 0 {
+				remedy, repair = f.p.on+" doctor --fix", TellGit
+			} else {
+				remedy = d.gitAdd(f.places)
 			}
 		case f.rule == scan.KeyFile:
 			if remedy = "git rm --cached " + d.shell(f.places[0].path); !d.tracks(ctx, f.places[0].path) {
@@ -162,7 +164,7 @@ func (d *doctor) leaks(ctx context.Context) {
 			remedy = f.p.on + " add " + d.Shell.Quote(f.secret)
 		}
 		leaking[f.p] = true
-		d.say(f.p, string(f.rule), state, remedy, "%s: %s", d.places(f.places), f.message)
+		d.say(f.p, string(f.rule), state, remedy, "%s: %s", d.places(f.places), f.message).Repair = repair
 	}
 
 	if !leaking[nil] && !d.leaky(nil) {
