@@ -222,12 +222,13 @@ func (s *session) explainNoKey(missing *formation.NoKeyError) *Error {
 		return e.hint("start with '%s init'", on)
 	}
 	if paths.There(filepath.Join(missing.Dir, formation.WrappedKeyFile)) && missing.Link == "" {
-		return e.hint("the team shares it: '%s unlock' gets it with your own key ('%s key import FILE' takes one in by hand)", on, on)
+		e.hint("the team shares it: '%s unlock' gets it with your own key ('%s key import FILE' takes one in by hand)", on, on)
+	} else {
+		e.hint("'%s' needs the key that it was sealed with; a new one would never open it", s.show(filepath.Join(missing.Dir, formation.VaultFile))).
+			hint("if the team shares the key: '%s unlock'", on).
+			hint("if someone sends you the key: '%s key import FILE'", on)
 	}
-	return e.hint("'%s' needs the key that it was sealed with; a new one would never open it", s.show(filepath.Join(missing.Dir, formation.VaultFile))).
-		hint("if the team shares the key: '%s unlock'", on).
-		hint("if someone sends you the key: '%s key import FILE'", on).
-		hint("if it is lost for good: '%s init --start-over' (keeps the old %s under another name)", on, formation.VaultFile)
+	return e.hint("if it is lost for good: '%s init --start-over' (keeps the old %s under another name)", on, formation.VaultFile)
 }
 
 func (s *session) explainVault(vault *formation.VaultError) *Error {
