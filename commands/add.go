@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +14,6 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
@@ -201,7 +197,7 @@ func (s *session) openTerminal(hint string, args ...any) (*tty.Terminal, error) 
 // addValue gets the value from where the options say.
 func (s *session) addValue(ctx context.Context, o addOptions, name string) (string, error) {
 	if !o.asks() {
-		return s.givenValue(ctx, o)
+		return s.givenValue(o)
 	}
 	terminal, err := s.openTerminal("give the value with --stdin, --from-file FILE or --generate")
 	if err != nil {
@@ -212,12 +208,12 @@ func (s *session) addValue(ctx context.Context, o addOptions, name string) (stri
 }
 
 // givenValue reads or makes the value.
-func (s *session) givenValue(ctx context.Context, o addOptions) (string, error) {
+func (s *session) givenValue(o addOptions) (string, error) {
 	switch {
 	case o.stdin:
-		content, err := readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
+		content, err := s.readInput()
 		if err != nil {
-			return "", unreadable(err)
+			return "", err
 		}
 		if len(content) > maxValue {
 			return "", tooLong()
@@ -227,10 +223,9 @@ func (s *session) givenValue(ctx context.Context, o addOptions) (string, error) 
 		}
 		return strings.TrimSuffix(string(content), "\n"), nil
 	case o.fromFile != "":
-		path := s.at(o.fromFile)
-		content, err := readLimited(ctx, func() (io.Reader, error) { return os.Open(path) })
+		content, err := s.readAwaited(s.at(o.fromFile))
 		if err != nil {
-			return "", &safefile.Error{Op: "read", Path: path, Err: err}
+			return "", err
 		}
 		if len(content) > maxValue {
 			return "", tooLong()
@@ -240,42 +235,6 @@ func (s *session) givenValue(ctx context.Context, o addOptions) (string, error) 
 	random := make([]byte, o.generate)
 	rand.Read(random)
 	return base64.URLEncoding.EncodeToString(random), nil
-}
-
-// readLimited reads what open gives, and at most one byte more than a value may
-// have. Opening and reading a pipe may block for good, and a signal does not
-// end it: when ctx does, it is left behind, to go with the process.
-func readLimited(ctx context.Context, open func() (io.Reader, error)) ([]byte, error) {
-	type result struct {
-		content []byte
-		err     error
-	}
-	done := make(chan result, 1)
-	go func() {
-		r, err := open()
-		if err != nil {
-			done <- result{nil, err}
-			return
-		}
-		if c, ok := r.(io.Closer); ok {
-			defer c.Close()
-		}
-		content, err := io.ReadAll(io.LimitReader(r, maxValue+1))
-		done <- result{content, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case r := <-done:
-		return r.content, r.err
-	}
-}
-
-func unreadable(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
-	}
-	return failed(err, "cannot read standard input: %v", err)
 }
 
 func tooLong() *Error {

@@ -22,7 +22,11 @@ func (s *session) judgeText() (*judge.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	return basis.Text(s.In)
+	report, err := basis.Text(s.input())
+	if stopped := s.ctx.Err(); stopped != nil { // of something packed, an end too early is no error
+		return nil, stopped
+	}
+	return report, err
 }
 
 func (s *session) basisOfText(f *formation.Formation) (*judge.Basis, error) {

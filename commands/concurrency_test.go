@@ -234,6 +234,7 @@ func TestInterruptedWhileReading(t *testing.T) {
 	must(t, syscall.Mkfifo(fifo, 0o600))
 	for _, args := range [][]string{
 		{"add", "OTHER", "--stdin"}, {"import", "-"}, {"add", "OTHER", "--from-file", fifo}, {"import", fifo},
+		{"check", "--stdin"}, {"textconv", fifo}, {"hook-run", "pre-push", "origin"},
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 			t.Run(args[0]+" "+filepath.Base(args[len(args)-1])+" "+sig.String(), func(t *testing.T) {

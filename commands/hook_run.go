@@ -61,7 +61,7 @@ func (s *session) hookRun(ctx context.Context, name string, args []string) error
 		}
 		out, err = run.PrePush(ctx, remote, s.pushLines())
 	case "pre-receive":
-		out, err = run.PreReceive(ctx, s.In)
+		out, err = run.PreReceive(ctx, s.input())
 	default:
 		return usage("there is no such hook").hint("the hooks: pre-commit, pre-merge-commit, commit-msg, pre-push, post-merge, pre-receive")
 	}
@@ -76,7 +76,7 @@ func (s *session) hookRun(ctx context.Context, name string, args []string) error
 // variables of the pre-commit framework, which keeps that input to itself.
 func (s *session) pushLines() io.Reader {
 	if s.Getenv("PRE_COMMIT") == "" {
-		return s.In
+		return s.input()
 	}
 	from, to := s.Getenv("PRE_COMMIT_FROM_REF"), s.Getenv("PRE_COMMIT_TO_REF")
 	if to == "" { // not set for a push that brings a root commit along

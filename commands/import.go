@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 
@@ -13,7 +11,6 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 )
 
 type importOptions struct {
@@ -63,7 +60,7 @@ func (s *session) importFile(ctx context.Context, o importOptions) error {
 	if err != nil {
 		return err
 	}
-	assignments, err := s.readDotenv(ctx, o.file)
+	assignments, err := s.readDotenv(o.file)
 	if err != nil {
 		return err
 	}
@@ -113,14 +110,13 @@ func (s *session) importChosen(ctx context.Context, f *formation.Formation, assi
 	return plan.kept, nil
 }
 
-func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assignment, error) {
+func (s *session) readDotenv(file string) ([]formation.Assignment, error) {
 	var content []byte
 	var err error
 	label := "standard input"
 	if file == "-" {
-		content, err = readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
-		if err != nil {
-			return nil, unreadable(err)
+		if content, err = s.readInput(); err != nil {
+			return nil, err
 		}
 		if len(content) == 0 {
 			s.warn("nothing came on %s", label)
@@ -129,9 +125,8 @@ func (s *session) readDotenv(ctx context.Context, file string) ([]formation.Assi
 	} else {
 		path := s.at(file)
 		label = s.show(path)
-		content, err = readLimited(ctx, func() (io.Reader, error) { return os.Open(path) })
-		if err != nil {
-			return nil, &safefile.Error{Op: "read", Path: path, Err: err}
+		if content, err = s.readAwaited(path); err != nil {
+			return nil, err
 		}
 	}
 	if len(content) > maxValue {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
@@ -38,11 +37,7 @@ func (s *session) keyInput(ctx context.Context, from string) ([]byte, error) {
 	}
 	switch from {
 	case "-":
-		content, err := readLimited(ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil })
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		return content, nil
+		return s.readInput()
 	case "":
 		terminal, err := s.openTerminal("give the key as a file, or on standard input: '%s key import -'", s.again())
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -109,10 +108,10 @@ func (s *session) readRendered(f *formation.Formation, file string) (path string
 	if base := filepath.Base(path); base == formation.KeyFile || base == formation.VaultFile {
 		return path, nil, usage("'%s' is no configuration", base).hint("see '%s render -h'", s.again())
 	}
-	content, err = os.ReadFile(path)
+	content, err = safefile.Read(path, safefile.MaxSize)
 	if file != "" && errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(file) {
 		path = f.Path(file)
-		content, err = os.ReadFile(path)
+		content, err = safefile.Read(path, safefile.MaxSize)
 	}
 	if err != nil {
 		return path, nil, &safefile.Error{Op: "read", Path: path, Err: err}

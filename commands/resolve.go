@@ -104,7 +104,7 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 	}
 	value := o.value
 	if o.stdin && value == "" {
-		if value, err = s.givenValue(ctx, addOptions{stdin: true}); err != nil {
+		if value, err = s.givenValue(addOptions{stdin: true}); err != nil {
 			return err
 		}
 		if err := s.checkValue(value); err != nil {

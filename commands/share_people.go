@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
@@ -97,8 +96,8 @@ func (s *session) peopleIn(arg string) ([]newPerson, error) {
 
 	label, content := "standard input", []byte(nil)
 	if arg == "-" {
-		if content, err = readLimited(s.ctx, func() (io.Reader, error) { return struct{ io.Reader }{s.In}, nil }); err != nil {
-			return nil, unreadable(err)
+		if content, err = s.readInput(); err != nil {
+			return nil, err
 		}
 	} else {
 		path := s.at(s.home(arg))

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"path/filepath"
 
@@ -47,9 +46,9 @@ const maxSealed = 256 << 20
 // that does not open is one line, so that git goes on.
 func (s *session) textconv(file string) error {
 	full := s.at(file)
-	in, err := os.Open(full)
+	in, err := s.openAwaited(full)
 	if err != nil {
-		return &safefile.Error{Op: "read", Path: full, Err: err}
+		return err
 	}
 	defer in.Close()
 	content, err := io.ReadAll(io.LimitReader(in, maxSealed+1))
