@@ -304,12 +304,12 @@ func (c *keyChange) put(talk *crypto.Talk) error {
 		if err != nil {
 			return failed(err, "cannot seal '%s': %v", c.s.show(c.Path(formation.VaultFile)), err)
 		}
-		if err := c.batch.Replace(c.Path(formation.VaultFile), sealed, 0o600); err != nil {
+		if err := c.batch.ReplacePrivate(c.Path(formation.VaultFile), sealed); err != nil {
 			return err
 		}
 	}
 	if c.sealed {
-		if err := c.batch.Replace(c.Path(formation.KeyFile), c.keyFile, 0o600); err != nil {
+		if err := c.batch.ReplacePrivate(c.Path(formation.KeyFile), c.keyFile); err != nil {
 			return err
 		}
 	}

@@ -182,7 +182,7 @@ func TestOwnerStays(t *testing.T) {
 		b.do(l.stdin, l.args...)
 		theirs(b, strings.Join(l.args, " "))
 	}
-	for name, want := range map[string]fs.FileMode{".key": 0o640, "secrets.enc": 0o644} {
+	for name, want := range map[string]fs.FileMode{".key": 0o600, "secrets.enc": 0o600} {
 		if info, err := os.Stat(filepath.Join(b.dir, name)); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s has mode %v", name, info.Mode())
 		}

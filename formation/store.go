@@ -251,7 +251,7 @@ func (o *Opened) Save(batch *safefile.Batch) ([]byte, error) {
 		// A new one: what stands in its place, if a link, is no vault of ours.
 		return sealed, batch.Put(o.Path(VaultFile), sealed, 0o600)
 	}
-	return sealed, batch.Replace(o.Path(VaultFile), sealed, 0o600)
+	return sealed, batch.ReplacePrivate(o.Path(VaultFile), sealed)
 }
 
 // ReadTemplate reads the template; an absent one is empty, with ok false.

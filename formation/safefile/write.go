@@ -144,10 +144,10 @@ func (b *Batch) Replace(path string, data []byte, perm fs.FileMode) error {
 	return b.replace(path, data, modeOf(path, perm))
 }
 
-// ReplacePrivate is Replace for a file that nobody else may read, whoever could
-// before.
+// ReplacePrivate is Replace for a file that its owner alone may read, whoever could
+// before. One that was read-only stays so: 'muxi new' makes .key 0400.
 func (b *Batch) ReplacePrivate(path string, data []byte) error {
-	return b.replace(path, data, 0o600)
+	return b.replace(path, data, modeOf(path, 0o600)&0o600|0o400)
 }
 
 func (b *Batch) replace(path string, data []byte, perm fs.FileMode) error {
