@@ -34,6 +34,7 @@ func hostile() map[string][]byte {
 		"equal signs":        repeat("="),
 		"percent":            repeat("%41"),
 		"backslash":          repeat(`\u0041`),
+		"high escapes":       repeat(`\\\xfc`),
 		"base64":             repeat("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo\n"),
 		"one base64":         repeat("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVow"),
 		"base64 of NULs":     repeat("AAAA"),

@@ -195,6 +195,38 @@ func unescapeBackslash(dst, text []byte) (one []byte, size int) {
 	return append(dst, text[1]), 2
 }
 
+// unescapeCharacters is unescapeBackslash where \xNN is a character, as YAML,
+// JavaScript and Python's text have it, and no byte of one, as in C, Go and shells.
+func unescapeCharacters(dst, text []byte) (one []byte, size int) {
+	if v, ok := highNumber(text); ok {
+		return utf8.AppendRune(dst, v), 4
+	}
+	return unescapeBackslash(dst, text)
+}
+
+// highNumber reads an \xNN that a byte and a character are two things for.
+func highNumber(text []byte) (rune, bool) {
+	if !bytes.HasPrefix(text, []byte(`\x`)) {
+		return 0, false
+	}
+	v, ok := hexNumber(text[2:], 2)
+	return v, ok && v >= utf8.RuneSelf
+}
+
+// characterEscapes decodes once more, with \xNN as characters, what has any: which
+// language a text is in, nothing says.
+func characterEscapes(w *walker, into *layer) {
+	high := func(dst, text []byte) ([]byte, int) {
+		if _, ok := highNumber(text); ok {
+			return dst, 1
+		}
+		return dst, 0
+	}
+	if nextEscape(into.under.text, 0, '\\', high) >= 0 {
+		escapes('\\', unescapeCharacters)(w, into)
+	}
+}
+
 // bracedNumber reads {67}, as JavaScript, Rust, Swift and PHP write a character
 // behind \u.
 func bracedNumber(text []byte) (v rune, size int) {

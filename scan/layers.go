@@ -137,6 +137,7 @@ type decoding struct {
 var decoders = []decoding{
 	{formEscaped, escapes('%', unescapeURL)},
 	{formEscaped, escapes('\\', unescapeBackslash)},
+	{formEscaped, characterEscapes},
 	{formEscaped, escapes('&', unescapeEntity)},
 	{formColoured, escapes('\x1b', unescapeColour)},
 	{formBase64, decodeWords},

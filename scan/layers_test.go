@@ -75,6 +75,29 @@ func TestBackslashes(t *testing.T) {
 	}
 }
 
+// A letter beyond ASCII is one \xNN in YAML, JavaScript and Python, and two in C, Go
+// and shells; bytes that are no text stay bytes.
+func TestHighEscapes(t *testing.T) {
+	raw := "\xfc\xfe\x80\xc3-hunter2\xff"
+	s := &Scanner{Known: NewKnown([]NamedValue{{Name: "A", Value: []byte("hunter2/Hünter2+x~k")}, {Name: "B", Value: []byte(raw)}, {Name: "C", Value: []byte("Ã¼Ã¼-hunter2")}})}
+	for text, name := range map[string]string{
+		`x: "hunter2/H\xfcnter2+x~k"`: "A", `x: "hunter2/H\xFCnter2\x2bx~k"`: "A", `x: "hunter2/H\u00fcnter2+x~k"`: "A",
+		`x = "hunter2/H\xc3\xbcnter2+x~k"`: "A", `x = "\x68unter2/H\xc3\xbcnter2+x~k"`: "A",
+		`x = "{\"a\": \"hunter2/H\\xfcnter2+x~k\"}"`: "A",
+		`x = b"\xfc\xfe\x80\xc3-hunter2\xff"`:        "B", `x: "\xc3\xbc\xc3\xbc-hunter2"`: "C",
+	} {
+		found := s.File("a.txt", []byte("first\n"+text+" # \\xe9\n"), Regular)
+		if len(found) != 1 || found[0].Rule != KnownSecret || found[0].Secret != name || found[0].Line != 2 {
+			t.Errorf("%s: want %s:%s", text, name, summary(found))
+		}
+	}
+	// What both ways of reading find is found once.
+	found := s.File("a.txt", []byte(`x: "\xe9 \u0068unter2/H\u00fcnter2+x~k"`), Regular)
+	if len(found) != 1 {
+		t.Errorf("want one:%s", summary(found))
+	}
+}
+
 func TestColours(t *testing.T) {
 	for text, want := range map[string]string{
 		"\x1b[1;31ma\x1b[0mb": "ab", "\x1b[ma": "a", "\x1b[@a": "a", "\x1b[?25~a": "a", "\x1b[0 qa": "a",
