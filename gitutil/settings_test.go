@@ -132,7 +132,7 @@ func mustRead(t *testing.T, path string) string {
 
 // FuzzConfig compares our reading of a config file with git's.
 func FuzzConfig(f *testing.F) {
-	for _, seed := range []string{"[a]\nb=c\n", "[a \"x\\\"y\"]\n b = \"q\" z ; c\n", "[a]b\n[a]\n b = x\\\n y\n", "\ufeff[core]\n\tbare = true\r\n", "[a.b]\nC = \\t\\n\n", "[a]\n b = 'x'  \n#c\n c", "[", "[a]\nb = \"unclosed\n"} {
+	for _, seed := range []string{"[a]\nb=c\n", "[a \"x\\\"y\"]\n b = \"q\" z ; c\n", "[a]b\n[a]\n b = x\\\n y\n", "\ufeff[core]\n\tbare = true\r\n", "[a.b]\nC = \\t\\n\n", "[a]\n b = 'x'  \n#c\n c", "[", "[a \"b", "[a \"b\"", "[a \"b\"x]\nc=d\n", "[a]\nb = \"unclosed\n"} {
 		f.Add(seed)
 	}
 	_, lookErr := exec.LookPath("git")
