@@ -105,11 +105,21 @@ type heardLog struct {
 }
 
 func (r lastingLog) Log(ctx context.Context, rev string, names []string, visit func(*gitutil.LogEntry) error) error {
-	asked := strings.Join(append([]string{rev}, names...), "\x00")
+	return r.once(ctx, "log", r.Repository.Log, rev, names, visit)
+}
+
+func (r lastingLog) LogAll(ctx context.Context, rev string, names []string, visit func(*gitutil.LogEntry) error) error {
+	return r.once(ctx, "all", r.Repository.LogAll, rev, names, visit)
+}
+
+type visitLog = func(ctx context.Context, rev string, names []string, visit func(*gitutil.LogEntry) error) error
+
+func (r lastingLog) once(ctx context.Context, which string, log visitLog, rev string, names []string, visit func(*gitutil.LogEntry) error) error {
+	asked := strings.Join(append([]string{which, rev}, names...), "\x00")
 	heard := r.logs[asked]
 	if heard == nil {
 		heard = &heardLog{}
-		heard.err = r.Repository.Log(ctx, rev, names, func(e *gitutil.LogEntry) error {
+		heard.err = log(ctx, rev, names, func(e *gitutil.LogEntry) error {
 			heard.entries = append(heard.entries, e)
 			return nil
 		})

@@ -1,11 +1,14 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
@@ -102,7 +105,7 @@ func (w *writing) judgeKey(ctx context.Context) error {
 	}
 	list := trust.ReadList(content)
 	named, signed := list.Names()
-	if pinned && pin.Key == w.Key.Public() && (signed && named == pin.Key && pin.Signed || list.State <= trust.Unsigned && !pin.Signed) {
+	if pinned && pin.Key == w.Key.Public() && (signed && named == pin.Key && pin.Signed && !wentBack(pin, list) || list.State <= trust.Unsigned && !pin.Signed) {
 		return nil
 	}
 
@@ -121,6 +124,12 @@ func (w *writing) judgeKey(ctx context.Context) error {
 	}
 	w.pin = st.pinOf(v)
 	return nil
+}
+
+// wentBack reports whether this work tree had a key that may be a later one than the
+// pinned, which was not accepted knowingly: the list does not know what led from it.
+func wentBack(pin formation.Pin, list trust.List) bool {
+	return !pin.IsAccepted() && slices.ContainsFunc(pin.Earlier, func(had crypto.PublicKey) bool { return !list.Chain.Leads(had, pin.Key) })
 }
 
 // fingerprintOf names a key in a message.
@@ -162,7 +171,7 @@ func (s *session) explainKey(ctx context.Context, f *formation.Formation, st *vo
 			e.line("%s has %s, in commit %.10s", v.Rival.Ref, fingerprintOf(v.RivalKey), v.Rival.Commit)
 		}
 	case trust.Retired:
-		e.line("the key %s of %s was retired: the one in use came after it; nothing was changed", key, name)
+		return s.explainReplaced(f, st, v)
 	case trust.Swapped:
 		e.line("%s was %s before, whose key was %s: that did not vouch for %s; nothing was changed", name, showPath(v.From), fingerprintOf(v.Ours), key)
 	default:
@@ -181,6 +190,19 @@ func (s *session) explainKey(ctx context.Context, f *formation.Formation, st *vo
 	}
 	return e.hint("ask a colleague what '%s key fingerprint' prints there", s.again()).
 		hint("only if that is the key: '%s unlock --accept %s' takes it, for this work tree", s.callOn(f), v.Key.Fingerprint())
+}
+
+// explainReplaced says of a key that came that it is one of the past.
+func (s *session) explainReplaced(f *formation.Formation, st *vouching, v trust.Verdict) *Error {
+	later := cmp.Or(v.Named, v.Ours)
+	e := (&Error{Code: exitNoKey}).line("the key %s of %s was retired: %s came after it; nothing was changed", fingerprintOf(v.Key), s.name(f), fingerprintOf(later))
+	if commit := st.folder.Rotated(v.Key); commit != nil {
+		e.line("it was rotated on %s, in %s", commit.Date.Format(time.DateOnly), claimed(commit))
+	}
+	if back := s.stepBack(f); back != "" {
+		e.hint("bring back what belongs together: '%s', then '%s unlock'", back, s.callOn(f))
+	}
+	return e.hint("only if you mean to go back to it: '%s unlock --accept %s' takes it, for this work tree", s.callOn(f), v.Key.Fingerprint())
 }
 
 // aliasOf is the key of the formation that is at hand here, and that another identity

@@ -16,6 +16,15 @@ const logFormat = "%H%x00%P%x00%an%x00%ae%x00%ad%x00%s"
 // what they show. (`git log -m` itself has given up simplifying the history
 // since 2.32.)
 func (g *gitRepo) Log(ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error {
+	return g.log(ctx, rev, names, false, visit)
+}
+
+func (g *gitRepo) LogAll(ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error {
+	return g.log(ctx, rev, names, true, visit)
+}
+
+// log is Log, or LogAll.
+func (g *gitRepo) log(ctx context.Context, rev string, names []string, all bool, visit func(*LogEntry) error) error {
 	if rev == "" {
 		rev = "HEAD"
 	}
@@ -28,7 +37,11 @@ func (g *gitRepo) Log(ctx context.Context, rev string, names []string, visit fun
 		return err
 	}
 	specs := logSpecs(names)
-	walk := append([]string{"rev-list", "--date-order", rev + "^{commit}", "--"}, specs...)
+	var options []string
+	if all {
+		options = []string{"--full-history"}
+	}
+	walk := slices.Concat([]string{"rev-list", "--date-order"}, options, []string{rev + "^{commit}", "--"}, specs)
 	diff := append(rawDiff("diff-tree", "--stdin"), "-r", "-m", "--root",
 		// The walk counts a submodule as a change. Were it left out of the output,
 		// a parent that differs in nothing else would be, too.
@@ -39,7 +52,7 @@ func (g *gitRepo) Log(ctx context.Context, rev string, names []string, visit fun
 	cut := g.layout.ShallowCommits()
 	reachedCut := false
 	err := g.stream(ctx, l, func(f *fields) error {
-		return parseLog(f, func(e *LogEntry) error {
+		return parseLog(f, all, func(e *LogEntry) error {
 			reachedCut = reachedCut || cut[e.Hash]
 			if !e.finish() {
 				return nil
@@ -52,7 +65,7 @@ func (g *gitRepo) Log(ctx context.Context, rev string, names []string, visit fun
 	}
 	if len(cut) > 0 && !reachedCut {
 		// The walk may have ended at a cut in a commit that has no such file.
-		walked := append([]string{"rev-list", "--sparse", "--max-parents=0", rev + "^{commit}", "--"}, specs...)
+		walked := slices.Concat([]string{"rev-list", "--sparse", "--max-parents=0"}, options, []string{rev + "^{commit}", "--"}, specs)
 		out, err := g.outputIn(ctx, l.env, nil, walked...)
 		if err != nil {
 			return revError(err, rev)
@@ -76,15 +89,15 @@ func logSpecs(names []string) []string {
 }
 
 // parseLog reads what `git diff-tree -z -m` prints in logFormat.
-func parseLog(f *fields, visit func(*LogEntry) error) error {
-	p := &logParser{fields: f, visit: visit}
+func parseLog(f *fields, all bool, visit func(*LogEntry) error) error {
+	p := &logParser{fields: f, all: all, visit: visit}
 	for {
 		field, err := f.next()
 		if err == io.EOF && p.entry != nil {
-			if !p.complete() {
+			if !p.complete() && !p.joins() {
 				return io.ErrUnexpectedEOF // git says why
 			}
-			return visit(p.entry)
+			return p.done()
 		}
 		if err != nil {
 			return err
@@ -105,10 +118,12 @@ func parseLog(f *fields, visit func(*LogEntry) error) error {
 }
 
 // logParser holds the commit that is being read. A merge comes once for each
-// parent that it differs from, in their order, without saying which; but rev-list
-// gives only merges that differ from every parent, so that they can be counted.
+// parent that it differs from, in their order, without saying which; but only those
+// count that differ from every parent, and rev-list gives no others unless it gives
+// all: so the parents can be counted.
 type logParser struct {
 	*fields
+	all    bool
 	visit  func(*LogEntry) error
 	entry  *LogEntry
 	parent int
@@ -151,10 +166,10 @@ func (p *logParser) commit(hash string) error {
 		return nil
 	}
 	if p.entry != nil {
-		if !p.complete() {
+		if !p.complete() && !p.joins() {
 			return fmt.Errorf("git compares commit %s with %d of %d parents", p.entry.Hash, p.parent+1, len(p.entry.Parents))
 		}
-		if err := p.visit(p.entry); err != nil {
+		if err := p.done(); err != nil {
 			return err
 		}
 	}
@@ -166,6 +181,16 @@ func (p *logParser) commit(hash string) error {
 
 // complete tells whether the commit was compared with all its parents.
 func (p *logParser) complete() bool { return p.parent == max(len(p.entry.Parents), 1)-1 }
+
+// joins tells whether the commit is a merge that equals a parent.
+func (p *logParser) joins() bool { return p.all && p.parent < len(p.entry.Parents)-1 }
+
+func (p *logParser) done() error {
+	if p.joins() {
+		return nil
+	}
+	return p.visit(p.entry)
+}
 
 func unexpectedEnd(err error) error {
 	if err == io.EOF {

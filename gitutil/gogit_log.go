@@ -144,6 +144,15 @@ func (q *commitQueue) take() *commitData { return heap.Pop(q).(queuedCommit).c }
 // default mode): of a merge that equals a parent in the files in question only
 // that parent is followed, the first such one.
 func (r *goGitRepo) Log(ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error {
+	return r.log(ctx, rev, names, false, visit)
+}
+
+// LogAll walks as with --full-history.
+func (r *goGitRepo) LogAll(ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error {
+	return r.log(ctx, rev, names, true, visit)
+}
+
+func (r *goGitRepo) log(ctx context.Context, rev string, names []string, full bool, visit func(*LogEntry) error) error {
 	if rev == "" {
 		rev = "HEAD"
 	}
@@ -160,6 +169,9 @@ func (r *goGitRepo) Log(ctx context.Context, rev string, names []string, visit f
 	changes := map[plumbing.Hash][]LogChange{}
 	order, cut, err := w.dateOrder(ctx, []plumbing.Hash{tip}, nil, func(c *commitData) (follow []plumbing.Hash, err error) {
 		changes[c.id], follow, err = w.logChanges(c, names)
+		if full {
+			follow = c.parents
+		}
 		return follow, err
 	})
 	if err != nil {

@@ -1,11 +1,15 @@
 package gitutil
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
+
+// LogFunc is Repository.Log, or Repository.LogAll.
+type LogFunc func(repo Repository, ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error
 
 // LogEntry is one commit that Log found.
 type LogEntry struct {

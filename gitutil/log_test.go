@@ -17,10 +17,15 @@ import (
 // logged writes down what Log shows: a line for each commit, and one for each
 // change with the contents before and after.
 func logged(rev string, names ...string) func(Repository) (string, error) {
+	return loggedBy(Repository.Log, rev, names...)
+}
+
+// loggedBy is logged for Log or LogAll.
+func loggedBy(log LogFunc, rev string, names ...string) func(Repository) (string, error) {
 	return func(repo Repository) (string, error) {
 		ctx := context.Background()
 		var entries []LogEntry
-		err := repo.Log(ctx, rev, names, func(e *LogEntry) error {
+		err := log(repo, ctx, rev, names, func(e *LogEntry) error {
 			entries = append(entries, *e)
 			return nil
 		})
@@ -243,6 +248,25 @@ func TestLog(t *testing.T) {
 			r.both(false, tt.want, logged(tt.rev, tt.names...))
 		})
 	}
+}
+
+// A merge that keeps one side whole hides nothing of the other one from LogAll, and
+// is no change itself.
+func TestLogAll(t *testing.T) {
+	r := newRepo(t)
+	r.write("v", "1")
+	r.commit("one")
+	r.git("switch", "-qc", "lost")
+	r.write("v", "lost")
+	r.commit("lost")
+	r.git("switch", "-q", "main")
+	r.write("x", "1")
+	r.commit("not shown")
+	r.mergeAs("ours", "main", "lost")
+
+	one := []string{`one (0)`, `  0 "v" - "1"`}
+	r.both(false, lines(one...), logged("", "v"))
+	r.both(false, lines(append([]string{`lost (1)`, `  0 "v" "1" "lost"`}, one...)...), loggedBy(Repository.LogAll, "", "v"))
 }
 
 // commitTree is mergeAs with the index as it stands.
@@ -501,6 +525,16 @@ func TestLogBackendsAgree(t *testing.T) {
 			}
 			for _, rev := range []string{"", "HEAD~1", "b100"} {
 				var want string
+				all := loggedBy(Repository.LogAll, rev, "v", "w")
+				r.both(false, "", func(repo Repository) (string, error) {
+					got, err := all(repo)
+					if backendOf(repo) == "git" {
+						want = got
+					} else if got != want {
+						t.Errorf("seed %d, all of %q, packed %v: go-git:\n%s\ngit:\n%s", seed, rev, packed, got, want)
+					}
+					return "", err
+				})
 				r.both(false, "", func(repo Repository) (string, error) {
 					got, err := logged(rev, "v", "w")(repo)
 					if backendOf(repo) == "git" {
@@ -534,7 +568,7 @@ func FuzzParseLog(f *testing.F) {
 		id + "\x00" + id + " " + id + "\x00a\x00e\x005 +0000\x00s\x00\n:000000 160000 " + id + " " + id + " A\x00v\x00"))
 	f.Add([]byte(":\x00\x00"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		parseLog(&fields{r: bufio.NewReader(bytes.NewReader(text))}, func(e *LogEntry) error {
+		parseLog(&fields{r: bufio.NewReader(bytes.NewReader(text))}, len(text)%2 == 0, func(e *LogEntry) error {
 			if !isObjectID(e.Hash) {
 				t.Errorf("commit %q", e.Hash)
 			}

@@ -124,6 +124,10 @@ type Repository interface {
 	// visited, when the history goes beyond the end of a shallow clone.
 	Log(ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error
 
+	// LogAll is Log for every parent of a merge, also where the merge equals another
+	// one in such files, as one that keeps a side whole ('-s ours') does.
+	LogAll(ctx context.Context, rev string, names []string, visit func(*LogEntry) error) error
+
 	// Blobs reads whole objects by id, in the order given, the same one as often
 	// as it is named. data is valid until visit returns. Errors:
 	// *MissingObjectError.

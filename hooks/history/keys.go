@@ -48,6 +48,7 @@ type Keys struct {
 	worktrees func() []string
 	index     func() (indexed, error)
 	log       func() []*gitutil.LogEntry
+	logAll    func() []*gitutil.LogEntry // of every parent of each merge
 	committed func() ([]committedKey, error)
 }
 
@@ -81,7 +82,8 @@ func NewKeys(ctx context.Context, repo gitutil.Repository, top string) *Keys {
 	k.others = sync.OnceValue(k.readOthers)
 	k.worktrees = sync.OnceValue(k.layout.WorkTrees)
 	k.index = sync.OnceValues(k.readIndex)
-	k.log = sync.OnceValue(k.readLog)
+	k.log = sync.OnceValue(func() []*gitutil.LogEntry { return k.readLog(gitutil.Repository.Log) })
+	k.logAll = sync.OnceValue(func() []*gitutil.LogEntry { return k.readLog(gitutil.Repository.LogAll) })
 	k.committed = sync.OnceValues(k.readCommitted)
 	return k
 }
@@ -548,14 +550,14 @@ func origins(e *gitutil.LogEntry, now gitutil.LogChange) []string {
 	return all
 }
 
-// readLog asks git once for the commits of HEAD that touch a vault. As far as it
+// readLog asks git for the commits of HEAD that touch a vault. As far as it
 // goes: a shallow clone knows no more, and before the first commit there is none.
-func (k *Keys) readLog() []*gitutil.LogEntry {
+func (k *Keys) readLog(log gitutil.LogFunc) []*gitutil.LogEntry {
 	var entries []*gitutil.LogEntry
 	if k.repo == nil {
 		return nil
 	}
-	k.repo.Log(k.ctx, "", []string{formation.VaultFile}, func(e *gitutil.LogEntry) error {
+	log(k.repo, k.ctx, "", []string{formation.VaultFile}, func(e *gitutil.LogEntry) error {
 		entries = append(entries, e)
 		return nil
 	})

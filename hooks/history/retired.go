@@ -21,7 +21,8 @@ type sealing struct {
 // had the vault sealed with a key that has it sealed with a key which came later.
 // Which of two came later is told by the first commit of each, so that a commit
 // that brings an old vault back retires nobody. A rotation that was thrown away,
-// or is on another branch, is not in HEAD's history.
+// or is on another branch, is not in HEAD's history; one that was merged is, also
+// where the merge kept the vault of the other side.
 func (k *Keys) Retired(dir string, key *crypto.Key) (*formation.Retirement, error) {
 	rel, ok := k.fromTop(dir)
 	if !ok || k.repo == nil {
@@ -64,7 +65,7 @@ func (k *Keys) sealings(rel string, key *crypto.Key) ([]sealing, error) {
 	paths := k.vaults(rel)
 	var versions []sealing
 	var ids []string
-	for _, e := range k.log() {
+	for _, e := range k.logAll() {
 		for _, c := range e.Changes {
 			if c.New != "" && slices.Contains(paths, c.Path) {
 				versions = append(versions, sealing{LogEntry: e, path: c.Path, blob: c.New})

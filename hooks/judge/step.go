@@ -139,7 +139,7 @@ func (s *stepper) path(name string) string { return s.sharing.path(name) }
 // read reads the history of the three files, and every version of the list.
 func (s *stepper) read(ctx context.Context) error {
 	ids := []string{}
-	s.repo.Log(ctx, s.rev, sharingFiles[:], func(e *gitutil.LogEntry) error {
+	s.repo.LogAll(ctx, s.rev, sharingFiles[:], func(e *gitutil.LogEntry) error {
 		one := *e
 		one.Changes = nil
 		for _, c := range e.Changes {

@@ -35,6 +35,7 @@ type Folder struct {
 
 	lists   map[string]List            // by blob
 	history func() []*gitutil.LogEntry // HEAD's, newest first
+	whole   func() []*gitutil.LogEntry // that, and what a merge took nothing of
 	coming  func() []*gitutil.LogEntry // that of what is being brought in
 }
 
@@ -68,6 +69,9 @@ func (f *Folder) Gather(ctx context.Context) (*Evidence, error) {
 
 	f.lists = map[string]List{"": {}}
 	f.history = sync.OnceValue(func() []*gitutil.LogEntry { return f.versions(ctx, listLog(ctx, f.Repo, "")) })
+	f.whole = sync.OnceValue(func() []*gitutil.LogEntry {
+		return f.versions(ctx, readLog(ctx, f.Repo, gitutil.Repository.LogAll, ""))
+	})
 	f.coming = sync.OnceValue(func() (all []*gitutil.LogEntry) {
 		for _, rev := range f.Merging {
 			all = append(all, listLog(ctx, f.Repo, rev)...)
@@ -89,10 +93,15 @@ func (f *Folder) Gather(ctx context.Context) (*Evidence, error) {
 		return err == nil && ok && base == commit
 	}
 	e.WasSigned = func() bool {
-		return f.anyVersion(f.history(), func(l List) bool { return l.State >= Broken })
+		return f.anyVersion(f.whole(), func(l List) bool { return l.State >= Broken })
 	}
 	e.Kept = func(key crypto.PublicKey) bool { return f.kept(key) != nil }
-	e.Retired = func(key crypto.PublicKey) bool { return f.retired(e, key) }
+	e.Replaced = func(key crypto.PublicKey) (crypto.PublicKey, bool) { return f.replaced(e, key) }
+	e.Retired = func(key crypto.PublicKey) bool {
+		one := f.kept(key)
+		_, replaced := f.replaced(e, key)
+		return replaced || one != nil && f.Retired != nil && f.Retired(one)
+	}
 	e.Elsewhere = func(key crypto.PublicKey) bool { return f.elsewhere(key) }
 	e.Accepted = func(key crypto.PublicKey) bool {
 		accepted, err := PinsOf(f.Repo.Layout()).Accepted(key)
@@ -299,8 +308,12 @@ func (f *Folder) sides(ctx context.Context, e *Evidence) error {
 
 // listLog is what changed lists before a commit ("" for HEAD), as far as it goes:
 // a shallow clone knows no more.
-func listLog(ctx context.Context, repo gitutil.Repository, rev string) (entries []*gitutil.LogEntry) {
-	repo.Log(ctx, rev, []string{formation.RecipientsFile}, func(entry *gitutil.LogEntry) error {
+func listLog(ctx context.Context, repo gitutil.Repository, rev string) []*gitutil.LogEntry {
+	return readLog(ctx, repo, gitutil.Repository.Log, rev)
+}
+
+func readLog(ctx context.Context, repo gitutil.Repository, log gitutil.LogFunc, rev string) (entries []*gitutil.LogEntry) {
+	log(repo, ctx, rev, []string{formation.RecipientsFile}, func(entry *gitutil.LogEntry) error {
 		entries = append(entries, entry)
 		return nil
 	})
@@ -346,15 +359,17 @@ func (f *Folder) kept(key crypto.PublicKey) *crypto.Key {
 	return nil
 }
 
-// retired reports whether HEAD's history has a later key.
-func (f *Folder) retired(e *Evidence, key crypto.PublicKey) bool {
-	if one := f.kept(key); one != nil && f.Retired != nil && f.Retired(one) {
-		return true
-	}
-	return f.anyVersion(f.history(), func(l List) bool {
-		later, ok := l.Names()
-		return ok && later != key && (e.chain().Leads(key, later) || l.Chain.Leads(key, later))
+// replaced returns a key that a list of HEAD's history is signed by, and that a key
+// vouched for.
+func (f *Folder) replaced(e *Evidence, key crypto.PublicKey) (later crypto.PublicKey, ok bool) {
+	f.anyVersion(f.whole(), func(l List) bool {
+		named, signed := l.Names()
+		if signed && named != key && (e.chain().Leads(key, named) || l.Chain.Leads(key, named)) {
+			later, ok = named, true
+		}
+		return ok
 	})
+	return later, ok
 }
 
 // Vouching returns the lists that vouch for people: the work tree's, those of a
@@ -425,6 +440,24 @@ func (f *Folder) Brought(key crypto.PublicKey) *gitutil.LogEntry {
 	for _, entry := range append(f.coming(), f.history()...) {
 		for _, change := range entry.Changes {
 			if f.lists[change.New].Key == key && f.lists[change.Old].Key != key {
+				first = entry
+			}
+		}
+	}
+	return first
+}
+
+// Rotated returns the first commit of HEAD's history that had a key signed the list
+// and gave it another, which it vouched for; nil where none did.
+func (f *Folder) Rotated(key crypto.PublicKey) *gitutil.LogEntry {
+	var first *gitutil.LogEntry
+	if f.Repo == nil {
+		return nil
+	}
+	for _, entry := range f.whole() {
+		for _, change := range entry.Changes {
+			was, now := f.lists[origin(entry, change)], f.lists[change.New]
+			if was.Key == key && now.Key != key && now.Chain.Leads(key, now.Key) {
 				first = entry
 			}
 		}

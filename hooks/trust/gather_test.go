@@ -231,6 +231,18 @@ func TestGatherHistory(t *testing.T) {
 		}
 	})
 
+	s.both(Folder{Dir: "bot"}, func(t *testing.T, f *Folder, e *Evidence) {
+		if later, ok := e.Replaced(s.public("a")); !ok || later != s.public("b") {
+			t.Errorf("a was replaced by %s, %v", s.nameOf(later), ok)
+		}
+		if _, ok := e.Replaced(s.public("b")); ok {
+			t.Error("b was replaced")
+		}
+		if commit := f.Rotated(s.public("a")); commit == nil || commit.Subject != "bot a>b" {
+			t.Errorf("it was rotated in %+v", commit)
+		}
+	})
+
 	s.put("bot", "-")
 	s.both(Folder{Dir: "bot"}, func(t *testing.T, f *Folder, e *Evidence) {
 		e.Pin, e.Pinned = formation.Pin{}, false
@@ -263,6 +275,36 @@ func TestGatherHistory(t *testing.T) {
 		}
 		if got := vouched(e, f, s.public("b")); got != "Ann" {
 			t.Errorf("a renamed folder: %q are vouched for", got)
+		}
+	})
+}
+
+// A merge that kept one side whole has the other one in its history.
+func TestGatherMergedAway(t *testing.T) {
+	s := newStage(t)
+	s.put("bot", "a")
+	s.put("old", "-")
+	s.Git("branch", "pr")
+	s.put("bot", "a>b")
+	s.put("old", "a")
+	s.Git("checkout", "-q", "pr")
+	s.Write("x", "x")
+	s.Commit("pr")
+	s.both(Folder{Dir: "bot"}, func(t *testing.T, _ *Folder, e *Evidence) {
+		if _, ok := e.Replaced(s.public("a")); ok {
+			t.Error("a rotation on another branch replaced the key")
+		}
+	})
+
+	s.Git("merge", "-q", "-s", "ours", "--no-edit", "main")
+	s.both(Folder{Dir: "bot"}, func(t *testing.T, f *Folder, e *Evidence) {
+		if later, ok := e.Replaced(s.public("a")); !ok || later != s.public("b") || f.Rotated(s.public("a")) == nil {
+			t.Errorf("a was replaced by %s, %v", s.nameOf(later), ok)
+		}
+	})
+	s.both(Folder{Dir: "old"}, func(t *testing.T, _ *Folder, e *Evidence) {
+		if !e.Once() {
+			t.Error("it was never signed")
 		}
 	})
 }

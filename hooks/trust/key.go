@@ -38,6 +38,9 @@ type Evidence struct {
 	Had func(crypto.PublicKey) bool
 	// Retired reports whether HEAD's history has a later key; nil: of none.
 	Retired func(crypto.PublicKey) bool
+	// Replaced returns a later key that the one vouched for, where HEAD's history has
+	// it, by the lists alone; nil: of none.
+	Replaced func(crypto.PublicKey) (later crypto.PublicKey, ok bool)
 	// Arrived reports whether the .key at hand came with a commit; nil: it did not.
 	Arrived func() bool
 
@@ -75,7 +78,7 @@ const (
 	NotSigned
 	// Forked is a successor of ours beside another one.
 	Forked
-	// Retired is one that ours took the place of.
+	// Retired is one that ours took the place of, or another in HEAD's own history.
 	Retired
 	// Swapped is one of a formation that appeared when another went.
 	Swapped
@@ -91,7 +94,7 @@ type Verdict struct {
 	Key      crypto.PublicKey   // the one that was judged
 	Ours     crypto.PublicKey   // that it was judged by; zero at first contact
 	Path     []crypto.PublicKey // of a successor, from ours to it
-	Named    crypto.PublicKey   // of one that is not named, or usurped: which is
+	Named    crypto.PublicKey   // of one that is not named, usurped or replaced: which is, or took its place
 	RivalKey crypto.PublicKey   // of a fork: the other key
 	Rival    Tip                // and the branch that has it, where that is known
 	From     string             // the folder that was pinned, where that is another
@@ -141,10 +144,10 @@ func (e *Evidence) Unlock(key crypto.PublicKey) Verdict {
 
 	switch {
 	case pin.Key.IsZero():
-		return e.named(v)
+		return e.inUse(e.named(v))
 	case key == pin.Key:
 		v.Standing = Ours
-		return v
+		return e.inUse(v)
 	}
 	if v.Path = e.chain().Path(pin.Key, key); v.Path != nil {
 		v.Standing = Successor
@@ -178,6 +181,18 @@ func (e *Evidence) named(v Verdict) Verdict {
 		v.Standing, v.Named = NotNamed, named
 	case !ok && e.Once() && !e.namedBySide(v.Key):
 		v.Standing = NotSigned
+	}
+	return v
+}
+
+// inUse holds a key that is believed else against HEAD's own history: one that was
+// replaced there opens no vault of it, but where its owner went back to it knowingly.
+func (e *Evidence) inUse(v Verdict) Verdict {
+	if !v.Believed() || e.Replaced == nil || e.Pinned && e.Pin.Key == v.Key && e.Pin.IsAccepted() {
+		return v
+	}
+	if later, ok := e.Replaced(v.Key); ok {
+		v.Standing, v.Named = Retired, later
 	}
 	return v
 }
@@ -263,7 +278,7 @@ func (e *Evidence) Seal(key crypto.PublicKey) Verdict {
 		}
 	}
 	if !e.Pinned || key == e.Pin.Key {
-		return v
+		return e.inUse(v)
 	}
 
 	if v.Path = e.chain().Path(e.Pin.Key, key); v.Path != nil {

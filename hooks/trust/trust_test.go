@@ -177,7 +177,9 @@ type keyCase struct {
 	elsewhere  string // those of them that are, or were, another formation's here
 	earlier    string // and those that were this one's
 	accepted   string // and those that were accepted in a work tree
+	knowingly  bool   // the pinned key was accepted
 	retired    string // those that HEAD's history has a later one of
+	replaced   string // and, by its lists, the later one behind it: "a>b"
 	was        bool   // an ancestor had the list signed
 	key        string
 	want       Standing
@@ -197,6 +199,13 @@ func (c *cast) evidence(tc keyCase) *Evidence {
 		Elsewhere: c.among(tc.elsewhere),
 		Accepted:  c.among(tc.accepted),
 		Retired:   c.among(tc.retired),
+		Replaced: func(key crypto.PublicKey) (crypto.PublicKey, bool) {
+			from, to, ok := strings.Cut(tc.replaced, ">")
+			return c.public(to), ok && c.public(from) == key
+		},
+	}
+	if tc.knowingly {
+		e.Pin.Accepted = []crypto.PublicKey{e.Pin.Key}
 	}
 	for _, name := range strings.Fields(tc.earlier) {
 		e.Pin.Earlier = append(e.Pin.Earlier, c.public(name))
@@ -265,6 +274,9 @@ func TestUnlock(t *testing.T) {
 		{name: "a retired key", pin: "b*", head: "a>b", file: "a>b", kept: "a", key: "a", want: Retired},
 		{name: "a retired key that signs for itself", pin: "b*", head: "a>b", file: "a", kept: "a", key: "a", want: Retired},
 		{name: "a retired key's list, merged", pin: "b*", head: "a", file: "a", tips: "a>b", kept: "a", retired: "a", key: "a", want: Retired},
+		{name: "first contact with a key that HEAD's history replaced", head: "a", file: "a", replaced: "a>b", key: "a", want: Retired},
+		{name: "the pinned key, replaced in HEAD's history", pin: "a*", head: "a", file: "a", replaced: "a>b", key: "a", want: Retired},
+		{name: "the pinned key, gone back to knowingly", pin: "a*", knowingly: true, head: "a", file: "a", replaced: "a>b", key: "a", want: Ours},
 		{name: "an older key that was never here", pin: "b*", head: "a", file: "a", tips: "a>b", key: "a", want: Retired},
 		{name: "another folder's key", pin: "a*", head: "x", file: "x", kept: "x", elsewhere: "x", key: "x", want: Unvouched},
 		{name: "another folder's key, never signed", pin: "a", head: "-", file: "-", kept: "x", elsewhere: "x", key: "x", want: Unvouched},
@@ -342,6 +354,10 @@ func TestSeal(t *testing.T) {
 		{name: "a list that was changed since", pin: "a*", head: "a!", file: "a!", key: "a", want: Ours},
 		{name: "a key handed round, never signed", pin: "a", head: "-", file: "-", key: "b", want: Ours},
 
+		{name: "replaced in HEAD's history", pin: "a*", head: "a", file: "a", replaced: "a>b", key: "a", want: Retired},
+		{name: "nothing is pinned, replaced in HEAD's history", head: "a", file: "a", replaced: "a>b", key: "a", want: Retired},
+		{name: "gone back to knowingly", pin: "a*", knowingly: true, head: "a", file: "a", replaced: "a>b", key: "a", want: Ours},
+		{name: "another was replaced", pin: "b*", head: "a>b", file: "a>b", replaced: "a>b", key: "b", want: Ours},
 		{name: "HEAD names another", pin: "a*", head: "evil", file: "evil", key: "a", want: Usurped},
 		{name: "the work tree names another", pin: "a*", head: "a", file: "evil", key: "a", want: Usurped},
 		{name: "HEAD names a later one", pin: "a*", head: "a>b", file: "a>b", key: "a", want: NotNamed},
