@@ -138,6 +138,8 @@ func (s *session) mendedBy(f scan.Finding) string {
 		return s.gitAdd(f.Remedy.Add)
 	case f.Remedy.Command == "init":
 		return s.tellsGit(s.owner(f.Subject()))
+	case f.Remedy.Git != "":
+		return "git " + f.Remedy.Git
 	case f.Remedy.Command != "":
 		return s.onPath(f.Subject()) + " " + f.Remedy.Command
 	}

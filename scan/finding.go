@@ -57,9 +57,11 @@ func (f Finding) Span() (start, end int, ok bool) { return f.start, f.end, f.sta
 type Remedy struct {
 	Command string // words behind the program's name, on the formation that Path is of
 	Does    string // as in "writes it"
-	// Restore and Add, where not nil, take the place of Command.
+	// Restore and Add, where not nil, and Git, words behind git, take the place of
+	// Command.
 	Restore *Restore
 	Add     *Add
+	Git     string
 	// Stage says that the file on disk is mended, and only has to be staged.
 	Stage bool
 }

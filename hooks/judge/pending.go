@@ -71,7 +71,12 @@ func (p *Pending) WithFormations(ctx context.Context, keys *history.Keys, parse 
 			p.Dirs = append(p.Dirs, dir)
 		}
 	}
-	if err := p.gitFiles(ctx, basis); err != nil || len(p.Dirs) == 0 {
+	if err := p.gitFiles(ctx, basis); err != nil {
+		return err
+	}
+	step, err := p.outOfStep(ctx, keys, basis.Dirs)
+	p.Add(basis, step)
+	if err != nil || len(p.Dirs) == 0 {
 		return err
 	}
 
@@ -107,9 +112,7 @@ func (p *Pending) WithFormations(ctx context.Context, keys *history.Keys, parse 
 		return err
 	}
 	p.Add(basis, vouched)
-	step, err := p.outOfStep(ctx, keys)
-	p.Add(basis, step)
-	return err
+	return nil
 }
 
 // gitFiles finds what the formations that the commit touches lack of .gitignore and
@@ -137,13 +140,25 @@ func (p *Pending) gitFiles(ctx context.Context, basis *Basis) error {
 	return err
 }
 
-// outOfStep finds the formations that the commit would leave out of step, where it
-// touches a file that a rotation changes with others.
-func (p *Pending) outOfStep(ctx context.Context, keys *history.Keys) ([]scan.Finding, error) {
-	if !slices.ContainsFunc(p.Paths, IsShared) {
+// outOfStep finds the formations that the commit would leave out of step: those that
+// it touches, where it does so in a file that a rotation changes with others, and all
+// where it merges, since one that keeps the files of a side touches none.
+func (p *Pending) outOfStep(ctx context.Context, keys *history.Keys, all []string) ([]scan.Finding, error) {
+	dirs := p.Dirs
+	operation, err := p.judge.Repo.Operation(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case operation.Kind == "merge":
+		dirs = all
+	case !slices.ContainsFunc(p.Paths, IsShared):
 		return nil, nil
 	}
-	shared, err := SharedIn(ctx, Index(p.judge.Repo), p.Dirs)
+
+	shared, err := SharedIn(ctx, Index(p.judge.Repo), dirs)
+	if _, missing := errors.AsType[*gitutil.MissingObjectError](err); missing {
+		return nil, nil // a partial clone: what is not here cannot be judged
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -91,6 +91,7 @@ type stepper struct {
 	sharing Shared
 	list    trust.List
 
+	merging bool                // the versions are those of a merge under way
 	entries []*gitutil.LogEntry // of rev's history, newest first
 	lists   map[string]trust.List
 }
@@ -136,26 +137,42 @@ func OutOfStepOnDisk(ctx context.Context, repo gitutil.Repository, f *formation.
 
 func (s *stepper) path(name string) string { return s.sharing.path(name) }
 
-// read reads the history of the three files, and every version of the list.
+// read reads the history of the three files, and every version of the list. Of a
+// pending commit that merges, it is that of both sides.
 func (s *stepper) read(ctx context.Context) error {
+	revs := []string{s.rev}
+	if s.rev == "" {
+		operation, err := s.repo.Operation(ctx)
+		if err != nil {
+			return err
+		}
+		if s.merging = operation.Kind == "merge"; s.merging {
+			revs = append(revs, operation.Theirs)
+		}
+	}
+
 	ids := []string{}
-	s.repo.LogAll(ctx, s.rev, sharingFiles[:], func(e *gitutil.LogEntry) error {
-		one := *e
-		one.Changes = nil
-		for _, c := range e.Changes {
-			if path.Dir(c.Path) != s.sharing.Dir {
-				continue
+	seen := map[string]bool{}
+	for _, rev := range revs {
+		s.repo.LogAll(ctx, rev, sharingFiles[:], func(e *gitutil.LogEntry) error {
+			one := *e
+			one.Changes = nil
+			for _, c := range e.Changes {
+				if path.Dir(c.Path) != s.sharing.Dir {
+					continue
+				}
+				one.Changes = append(one.Changes, c)
+				if path.Base(c.Path) == formation.RecipientsFile {
+					ids = append(ids, c.Old, c.New)
+				}
 			}
-			one.Changes = append(one.Changes, c)
-			if path.Base(c.Path) == formation.RecipientsFile {
-				ids = append(ids, c.Old, c.New)
+			if len(one.Changes) > 0 && !seen[one.Hash] {
+				seen[one.Hash] = true
+				s.entries = append(s.entries, &one)
 			}
-		}
-		if len(one.Changes) > 0 {
-			s.entries = append(s.entries, &one)
-		}
-		return nil
-	}) // as far as it goes: a shallow clone knows no more
+			return nil
+		}) // as far as it goes: a shallow clone knows no more
+	}
 	ids = slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 	slices.Sort(ids)
 	s.lists = map[string]trust.List{}
@@ -268,8 +285,9 @@ func (s *stepper) judge(ctx context.Context) (*scan.Finding, error) {
 		f = say(formation.RecipientsFile, "it speaks of the key %s, which was rotated to %s in commit %.10s", ShortFingerprint(named), ShortFingerprint(later.to), later.entry.Hash)
 	}
 
-	// Where the list is that of the vault, only the key has to be wrapped again.
-	if s.list.State == trust.Signed && vaultKnown && vault == named && s.laterThan(named) == nil {
+	// Where the list is that of the vault, signed or being merged, only the key has to
+	// be wrapped again.
+	if (s.list.State == trust.Signed || s.merging) && vaultKnown && vault == named && s.laterThan(named) == nil {
 		*f = f.MendedBy("share wrap", "wraps the right one")
 		return f, nil
 	}
@@ -282,11 +300,15 @@ func (s *stepper) judge(ctx context.Context) (*scan.Finding, error) {
 		return f, nil
 	}
 	drops, err := s.drops(ctx, good)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if drops {
+	case drops:
 		*f = f.MendedBy("rotate", "brings them in step and keeps the values that are in no commit yet")
+		return f, nil
+	case s.merging && good.vault != "":
+		// Either side's vault lacks what the other one changed.
+		f.Remedy = scan.Remedy{Git: "merge --abort", Does: "goes back; merged again, nothing is lost that either side changed"}
 		return f, nil
 	}
 	f.Remedy = scan.Remedy{Restore: &scan.Restore{From: good.from, Files: good.files}, Does: "brings them back in step"}
