@@ -188,7 +188,7 @@ func (c *keyChange) takeBack() error {
 	}
 
 	c.st = c.usurped
-	for _, person := range c.st.gone(c.people, c.Key.Public()) {
+	for _, person := range trust.Gone(c.people.All(), c.Key.Public(), c.st.folder.Vouching(c.st.Evidence)...) {
 		recipient, err := crypto.ParseRecipient(person.Recipient)
 		if err != nil {
 			return err

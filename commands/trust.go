@@ -249,16 +249,10 @@ func (st *vouching) newcomers(people *formation.People, key crypto.PublicKey) []
 	return trust.VouchedBy(key, trust.NewSuccession(lists...), lists...).Newcomers(people.All())
 }
 
-// gone are those whom the formation's key vouched for, and who are in its list no
-// more.
+// gone are those whom the formation's key vouched for some time, and who are in its
+// list no more.
 func (st *vouching) gone(people *formation.People, key crypto.PublicKey) []formation.Person {
-	var had []formation.Person
-	for _, list := range st.folder.Vouching(st.Evidence) {
-		if named, ok := list.Names(); ok && named == key {
-			had = append(had, trust.Came(had, list.People)...)
-		}
-	}
-	return trust.Came(people.All(), had)
+	return trust.Gone(people.All(), key, append(st.folder.Vouching(st.Evidence), st.folder.Past()...)...)
 }
 
 // chains are the rotations that any list at hand knows of.

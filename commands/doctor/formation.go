@@ -18,7 +18,6 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
-	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
 // look examines what a formation's own folder shows.
@@ -319,7 +318,7 @@ func (d *doctor) inStep(ctx context.Context, p *patient) {
 		return // an error others say
 	}
 	p.step = &found[0]
-	d.say(p, string(scan.KeyOutOfStep), Fail, d.Mend(found[0]), "%s: %s", path.Base(found[0].Path), found[0].Message)
+	d.say(p, string(found[0].Rule), Fail, d.Mend(found[0]), "%s: %s", path.Base(found[0].Path), found[0].Message)
 }
 
 // vouched judges whether somebody who has the key vouches for the people.

@@ -280,7 +280,7 @@ func (s *stepper) judge(ctx context.Context) (*scan.Finding, error) {
 	default:
 		later := s.laterThan(named)
 		if later == nil {
-			return nil, nil
+			return s.goneWithout(named), nil
 		}
 		f = say(formation.RecipientsFile, "it speaks of the key %s, which was rotated to %s in commit %.10s", ShortFingerprint(named), ShortFingerprint(later.to), later.entry.Hash)
 	}
@@ -313,6 +313,25 @@ func (s *stepper) judge(ctx context.Context) (*scan.Finding, error) {
 	}
 	f.Remedy = scan.Remedy{Restore: &scan.Restore{From: good.from, Files: good.files}, Does: "brings them back in step"}
 	return f, nil
+}
+
+// goneWithout finds people who were in the list of a key and are not any more, as where
+// a share was reverted: they still have the key. nil for none.
+func (s *stepper) goneWithout(key crypto.PublicKey) *scan.Finding {
+	var past []trust.List
+	for _, e := range s.entries {
+		for _, c := range e.Changes {
+			past = append(past, s.lists[c.New])
+		}
+	}
+	gone := trust.Gone(s.list.People, key, past...)
+	if s.list.State != trust.Signed || len(gone) == 0 {
+		return nil
+	}
+	found := scan.NewFinding(scan.UnvouchedPeople, s.path(formation.RecipientsFile), "", 1, 1,
+		"%s left the list without a rotation, and still can open what the key %s seals", People(gone), ShortFingerprint(key))
+	found = found.MendedBy("share wrap", "makes a new one for those who are in it")
+	return &found
 }
 
 // laterThan is the rotation away from a key in the history; nil where none is.

@@ -393,6 +393,20 @@ func (f *Folder) Vouching(e *Evidence) []List {
 	return lists
 }
 
+// Past returns every version of the list in HEAD's history and in that of what comes
+// in, the newest first.
+func (f *Folder) Past() (lists []List) {
+	if f.Repo == nil {
+		return nil
+	}
+	for _, entry := range slices.Concat(f.coming(), f.whole()) {
+		for _, change := range entry.Changes {
+			lists = append(lists, f.lists[change.New], f.lists[change.Old])
+		}
+	}
+	return lists
+}
+
 // nearest follows a version that does not count back, on each parent line, to the
 // first that does.
 func (f *Folder) nearest(history []*gitutil.LogEntry, list List, counts func(List) bool) (lists []List) {

@@ -51,3 +51,15 @@ func Came(before, after []formation.Person) (came []formation.Person) {
 	}
 	return came
 }
+
+// Gone returns who is in a list that a key signed, and not among these people any
+// more: a removal would have made another key.
+func Gone(people []formation.Person, key crypto.PublicKey, lists ...List) []formation.Person {
+	var had []formation.Person
+	for _, list := range lists {
+		if named, ok := list.Names(); ok && named == key {
+			had = append(had, Came(had, list.People)...)
+		}
+	}
+	return Came(people, had)
+}

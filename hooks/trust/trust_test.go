@@ -510,3 +510,22 @@ func TestChange(t *testing.T) {
 		t.Errorf("a formation was deleted: %+v", v)
 	}
 }
+
+func TestGone(t *testing.T) {
+	c := newCast(t)
+	ann, bob, carl := formation.Person{Name: "Ann", Recipient: "age1ann"}, formation.Person{Name: "Bob", Recipient: "age1bob"}, formation.Person{Name: "Carl", Recipient: "age1carl"}
+	signed := func(key string, people ...formation.Person) List {
+		return List{State: Signed, Key: c.public(key), People: people}
+	}
+	lists := []List{
+		signed("a", ann, bob), signed("b", ann, carl), signed("b", ann),
+		{State: Broken, Key: c.public("b"), People: []formation.Person{bob}}, {},
+	}
+	if got := names(Gone([]formation.Person{ann}, c.public("b"), lists...)); got != "Carl" {
+		t.Errorf("%q are gone", got)
+	}
+	again := formation.Person{Name: "another name", Recipient: carl.Recipient}
+	if got := names(Gone([]formation.Person{ann, again}, c.public("b"), lists...)); got != "" {
+		t.Errorf("%q are gone, though they are there", got)
+	}
+}
