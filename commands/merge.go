@@ -88,6 +88,7 @@ func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
 	trace.Say(ctx, "merged '%s': %d secrets, %d contested, sealed with the %v", sides.Path, len(result.Vault.Names()), len(result.Contested), result.Key)
 	m.KeepOwn(sides.Path, result)
 	s.noteSeen(ctx, m, sides.Path, result, result.Vault)
+	s.sayRetired(ctx, m, sides.Path, result, result.Vault)
 	if result.Elsewhere && result.Same == nil {
 		s.hint("%s is sealed with a key that is not its .key here: '%s unlock' gets it", showPath(sides.Path), s.again())
 	}
@@ -124,6 +125,13 @@ func (s *session) noteSeen(ctx context.Context, m *merge.Merger, vaultPath strin
 	}
 	if said {
 		s.hint("when the merge is done, have them replaced where they come from, then '%s add NAME'", s.onPath(vaultPath))
+	}
+}
+
+// sayRetired names what a merge takes from a side that was sealed with a retired key.
+func (s *session) sayRetired(ctx context.Context, m *merge.Merger, vaultPath string, result *merge.VaultResult, merged *formation.Vault) {
+	if names, key := m.CameRetired(ctx, vaultPath, result, merged); len(names) > 0 {
+		s.warn("these of %s came in sealed with the key %s, which was rotated since, and whoever has that can read them: %s", showPath(vaultPath), fingerprintOf(key), list(names))
 	}
 }
 

@@ -137,6 +137,7 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 		return nil
 	}
 
+	unsaid := r.State.Failed // by the driver, which merged nothing
 	err = r.Merge(ctx, o.whole())
 	if fork, ok := errors.AsType[*merge.KeyError](err); ok && fork.Standing == trust.Forked && o.key != "" {
 		if err := m.Decide(fork, o.key == "theirs"); err != nil {
@@ -149,6 +150,9 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 	}
 	if r.Taken != "" {
 		s.warn("%s: %s does not open, and the other side is taken whole", showPath(r.State.Path), whoseSide(r.Taken))
+	}
+	if unsaid {
+		s.sayRetired(ctx, m, r.State.Path, r.Result, r.Result.Vault)
 	}
 	name := ""
 	if o.name != "" {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
@@ -56,17 +57,7 @@ func (m *Merger) NoteSeen(ctx context.Context, vaultPath string, r *VaultResult,
 		if r.Key.Equal(r.keys[side]) {
 			continue
 		}
-		vault := r.Side(side == 2)
-		differs := map[string]bool{}
-		for _, c := range formation.DiffVaults(vault, merged) {
-			differs[c.Name] = true
-		}
-		var names []string
-		for _, c := range formation.DiffVaults(r.base, vault) {
-			if c.Kind != formation.Removed && !differs[c.Name] {
-				names = append(names, c.Name)
-			}
-		}
+		names := r.cameIn(side, merged)
 		if len(names) == 0 {
 			continue
 		}
@@ -100,6 +91,45 @@ func (m *Merger) NoteSeen(ctx context.Context, vaultPath string, r *VaultResult,
 		return nil, nil // none of it is in a commit of this merge
 	}
 	return found, err
+}
+
+// cameIn names what a side (1 ours, 2 theirs) added or changed, and a merged vault
+// has as it has it.
+func (r *VaultResult) cameIn(side int, merged *formation.Vault) (names []string) {
+	vault := r.Side(side == 2)
+	differs := map[string]bool{}
+	for _, c := range formation.DiffVaults(vault, merged) {
+		differs[c.Name] = true
+	}
+	for _, c := range formation.DiffVaults(r.base, vault) {
+		if c.Kind != formation.Removed && !differs[c.Name] {
+			names = append(names, c.Name)
+		}
+	}
+	return names
+}
+
+// CameRetired names what comes into a merged vault from a side whose key led to the
+// one of the merge, where nobody was removed meanwhile: whoever has the old key, a
+// leak included, can read it in that side's commits. Nil where git only looks.
+func (m *Merger) CameRetired(ctx context.Context, vaultPath string, r *VaultResult, merged *formation.Vault) (names []string, key crypto.PublicKey) {
+	if m.Simulated || r.keys[1] == nil || r.keys[2] == nil {
+		return nil, key
+	}
+	for side, other := range map[int]int{1: 2, 2: 1} {
+		if r.Key.Equal(r.keys[side]) {
+			continue
+		}
+		came := r.cameIn(side, merged)
+		if len(came) == 0 || len(m.removed(ctx, vaultPath, other)) > 0 {
+			continue // whom it is said of, then
+		}
+		_, e, err := m.evidence(ctx, vaultPath)
+		if err == nil && e.Leads(r.keys[side].Public(), r.Key.Public()) {
+			names, key = append(names, came...), r.keys[side].Public()
+		}
+	}
+	return names, key
 }
 
 // removed names the people whom a side (1 ours, 2 theirs) removed since the
