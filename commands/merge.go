@@ -79,11 +79,11 @@ func (s *session) mergeVault(ctx context.Context, sides merge.Sides) error {
 	m.Simulated = !m.Layout.IndexLocked(s.Getenv)
 	result, state, err := m.Vault(ctx, sides)
 	if unvouched, ok := errors.AsType[*merge.KeyError](err); ok {
-		s.explainMergeKey(unvouched, m.Simulated).print(s.Err)
+		s.explainMergeKey(ctx, unvouched, m.Simulated).print(s.Err)
 		return exitCode(driverConflict)
 	}
 	if err != nil {
-		return s.explainSide(err, m.Simulated)
+		return s.explainSide(ctx, err, m.Simulated)
 	}
 	trace.Say(ctx, "merged '%s': %d secrets, %d contested, sealed with the %v", sides.Path, len(result.Vault.Names()), len(result.Contested), result.Key)
 	m.KeepOwn(sides.Path, result)
@@ -165,14 +165,23 @@ func conflictIn(path string, state *merge.State) *Error {
 	return e
 }
 
-// goBack says how a person gets out of what git has under way.
-const goBack = "'git merge --abort' (or that of the rebase or cherry-pick)"
+// goBack says how a person gets out of what git has under way. A squash and a stash
+// leave no note of themselves, nor does a merge that has not stopped yet: what takes
+// each of them back is the same.
+func (s *session) goBack(ctx context.Context) string {
+	if repo, err := s.repository(); err == nil && repo != nil {
+		if operation, err := repo.Operation(ctx); err == nil && operation.Kind != "" {
+			return "'git " + operation.Kind + " --abort'"
+		}
+	}
+	return "'git reset --merge'"
+}
 
 // explainSide says why a side of a merge does not open. A simulated merge leaves
 // nothing to settle, and nothing to go back from.
-func (s *session) explainSide(err error, simulated bool) error {
+func (s *session) explainSide(ctx context.Context, err error, simulated bool) error {
 	if unvouched, ok := errors.AsType[*merge.KeyError](err); ok {
-		return s.explainMergeKey(unvouched, simulated)
+		return s.explainMergeKey(ctx, unvouched, simulated)
 	}
 	var side *merge.SideError
 	if !errors.As(err, &side) {
@@ -207,23 +216,16 @@ func (s *session) explainSide(err error, simulated bool) error {
 		default:
 			e.hint("that version is damaged: '%[1]s resolve --ours' or '%[1]s resolve --theirs' takes one side whole", s.again())
 		}
-		return e.hint("or go back: " + goBack)
+		return e.hint("or go back: %s", s.goBack(ctx))
 	}
 	return e.hint("its key is not here: get it with '%s unlock' or '%s key import FILE', then '%s resolve' merges; it asks for a passphrase where one is needed", s.again(), s.again(), s.again()).
-		hint("where nobody can open it any more, '%s resolve --%s' takes the other side whole; or go back: "+goBack, s.again(), otherSide(side.Side))
+		hint("where nobody can open it any more, '%s resolve --%s' takes the other side whole; or go back: %s", s.again(), merge.OtherSide(side.Side), s.goBack(ctx))
 }
 
 // folderFromTop is showFolder for a folder by its path from the top, with /.
 func (s *session) folderFromTop(dir string) string {
 	layout, _ := s.where()
 	return s.showFolder(filepath.Join(layout.Top, filepath.FromSlash(dir)))
-}
-
-func otherSide(side string) string {
-	if side == "ours" {
-		return "theirs"
-	}
-	return "ours"
 }
 
 // whoseSide names a side in a message.

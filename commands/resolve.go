@@ -146,10 +146,14 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 		err = r.Merge(ctx, o.whole())
 	}
 	if err != nil {
-		return s.explainMerge(err, asked)
+		return s.explainMerge(ctx, err, asked)
 	}
 	if r.Taken != "" {
-		s.warn("%s: %s does not open, and the other side is taken whole", showPath(r.State.Path), whoseSide(r.Taken))
+		why := whoseSide(r.Taken) + " does not open"
+		if r.Refused {
+			why = "nobody vouched for the key of " + whoseSide(r.Taken)
+		}
+		s.warn("%s: %s, and the other side is taken whole", showPath(r.State.Path), why)
 	}
 	if unsaid {
 		s.sayRetired(ctx, m, r.State.Path, r.Result, r.Result.Vault)
@@ -297,13 +301,13 @@ func (w *writing) templateAgain(m *merge.Merger, vaultPath string) error {
 }
 
 // explainMerge says why a merge cannot be done, and what came of asking for keys.
-func (s *session) explainMerge(err error, asked *asking) error {
+func (s *session) explainMerge(ctx context.Context, err error, asked *asking) error {
 	if none := (*merge.NoSideError)(nil); errors.As(err, &none) {
 		f, _ := s.formation()
 		return refuse("%s has no %s to take", whoseSide(none.Side), formation.VaultFile).
 			hint("'git rm %s' takes it away for good", s.argument(f.Path(formation.VaultFile)))
 	}
-	e := s.explain(s.explainSide(err, false))
+	e := s.explain(s.explainSide(ctx, err, false))
 	if asked.err != nil {
 		for _, line := range s.explain(asked.err).Lines {
 			e.line("%s", line)
@@ -340,7 +344,7 @@ func (s *session) noUnsettledMerge(ctx context.Context, f *formation.Formation) 
 	if len(open) > 0 {
 		e.line("still to settle: %s", list(open))
 	}
-	return e.hint("'%s resolve' says what is left; conclude the merge first, or go back with "+goBack, s.again())
+	return e.hint("'%s resolve' says what is left; conclude the merge first, or go back with %s", s.again(), s.goBack(ctx))
 }
 
 // asking is what came of asking a person to open a .key.age.

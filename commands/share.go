@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
@@ -429,10 +430,22 @@ func (s *session) mergeList(ctx context.Context, f *formation.Formation) error {
 }
 
 // leftUnmerged reports whether a merge left the people's files with their sides. The
-// list goes along with one that was merged, since that is signed only now. It is
-// asked before anything is written.
+// list goes along with one that was merged, or staged by a squash, since that is
+// signed only now. It is asked before anything is written.
 func (c *keyChange) leftUnmerged(ctx context.Context) (bool, error) {
-	left := c.usurped != nil && len(c.st.folder.Merging) > 0
+	left := false
+	if c.usurped != nil {
+		folder := c.st.folder
+		left = len(folder.Merging) > 0
+		list := path.Join(folder.Dir, formation.RecipientsFile)
+		err := folder.Repo.Staged(ctx, gitutil.Visitor{
+			Want: func(file string, _ gitutil.Mode) bool { return file == list },
+			Blob: func(*gitutil.Blob) error { left = true; return nil },
+		})
+		if err != nil {
+			return false, err
+		}
+	}
 	for _, name := range []string{formation.RecipientsFile, formation.WrappedKeyFile} {
 		sides, _, err := c.s.unmergedFile(ctx, c.Formation, name)
 		if err != nil {

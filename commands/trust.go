@@ -440,7 +440,7 @@ func (w *writing) pinByHand(context.Context) error {
 }
 
 // explainMergeKey says why a merge is not sealed with the key that it would take.
-func (s *session) explainMergeKey(unvouched *merge.KeyError, simulated bool) *Error {
+func (s *session) explainMergeKey(ctx context.Context, unvouched *merge.KeyError, simulated bool) *Error {
 	e := &Error{Code: exitNoKey, Err: unvouched}
 	vault, key, on := showPath(unvouched.Path), fingerprintOf(unvouched.Key), s.onPath(unvouched.Path)
 	switch unvouched.Standing {
@@ -464,9 +464,13 @@ func (s *session) explainMergeKey(unvouched *merge.KeyError, simulated bool) *Er
 		return e.hint("only if a colleague says that this is the key: '%s unlock --accept %s'", on, unvouched.Key.Fingerprint())
 	case unvouched.Standing == trust.Forked:
 		return e.hint("agree with the others which of the two counts, then '%s resolve --key ours', or '--key theirs'", on).
-			hint("or go back with " + goBack)
+			hint("or go back with %s", s.goBack(ctx))
 	}
-	return e.hint("go back with "+goBack+", or keep yours: '%s resolve --ours'", on).
+	back := "go back with " + s.goBack(ctx)
+	if own := unvouched.Own(); own != "" {
+		back += fmt.Sprintf(", or keep yours: '%s resolve --%s'", on, own)
+	}
+	return e.hint("%s", back).
 		hint("only if a colleague says that this is the key: '%[1]s unlock --accept %[2]s', then '%[1]s resolve'", on, unvouched.Key.Fingerprint())
 }
 

@@ -32,6 +32,8 @@ type Resolution struct {
 	// Taken is the side that does not open where the other one is taken whole;
 	// "" for none.
 	Taken string
+	// Refused says that it would open, with a key that nobody vouched for.
+	Refused bool
 
 	merger   *Merger
 	repo     gitutil.Writer
@@ -247,10 +249,14 @@ func (r *Resolution) Merge(ctx context.Context, whole string) error {
 			r.Taken = side.Side
 		}
 	}
-	if unvouched := (*KeyError)(nil); whole == "ours" && errors.As(err, &unvouched) {
-		if result, err = r.takeWhole(ctx, whole); err == nil {
-			r.Taken = "theirs"
-		}
+	if unvouched := (*KeyError)(nil); whole != "" && errors.As(err, &unvouched) {
+		taken, takeErr := r.takeWhole(ctx, whole)
+		switch none := (*NoSideError)(nil); {
+		case takeErr == nil:
+			result, err, r.Taken, r.Refused = taken, nil, OtherSide(whole), true
+		case errors.As(takeErr, &none):
+			err = takeErr
+		} // else it is no better than both together, and what is, the first error says
 	}
 	if err != nil {
 		return err
@@ -263,6 +269,14 @@ func (r *Resolution) Merge(ctx context.Context, whole string) error {
 		s.contest(result)
 	}
 	return nil
+}
+
+// OtherSide is the one of "ours" and "theirs" that a side is not.
+func OtherSide(side string) string {
+	if side == "ours" {
+		return "theirs"
+	}
+	return "ours"
 }
 
 // takeWhole is a merge that one side decides.

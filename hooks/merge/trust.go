@@ -26,6 +26,17 @@ func (e *KeyError) Error() string {
 	return "the key " + e.Key.Fingerprint() + " of '" + e.Path + "' is not vouched for"
 }
 
+// Own is the side, "ours" or "theirs", that is sealed with another key, which may be
+// this work tree's: in a rebase it is theirs to git. It is "" where neither is.
+func (e *KeyError) Own() string {
+	for i, side := range []string{"ours", "theirs"} {
+		if key := e.Sides[i+1]; !key.IsZero() && key != e.Key {
+			return side
+		}
+	}
+	return ""
+}
+
 // evidence collects what the keys of a merge are judged by.
 func (m *Merger) evidence(ctx context.Context, vaultPath string) (*trust.Folder, *trust.Evidence, error) {
 	repo, err := m.Repo()
