@@ -229,6 +229,9 @@ func (s *session) putsBack(f *formation.Formation, what string) string {
 	if back := s.stepBack(f); back != "" {
 		return s.afterStep(f, back)
 	}
+	if opened, err := s.found(f).Open(); err == nil && s.acceptedElsewhere(f, opened.Key.Public()) {
+		return fmt.Sprintf("it was accepted in another work tree, and counts there alone: '%s unlock' says how to take it here", s.callOn(f))
+	}
 	return fmt.Sprintf("'%s unlock' puts %s back", s.callOn(f), what)
 }
 

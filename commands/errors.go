@@ -242,8 +242,8 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 		e.Code = exitNoKey
 		if since := s.rotatedSince(filepath.Dir(vault.Path)); since != nil {
 			wrapped := paths.There(filepath.Join(filepath.Dir(vault.Path), formation.WrappedKeyFile))
-			return e.line("the key of %s was rotated in %s", s.showFolder(filepath.Dir(vault.Path)), claimed(&gitutil.LogEntry{Hash: since.Commit, Author: since.Author})).
-				hint("%s", getsNew(on, wrapped))
+			return e.line("the key of %s is another one since %s", s.showFolder(filepath.Dir(vault.Path)), claimed(&gitutil.LogEntry{Hash: since.Commit, Author: since.Author})).
+				hint("%s", getsOther(on, wrapped))
 		}
 		if e.hint("fetch the right key: '%[1]s unlock', or '%[1]s key import FILE'", on); restore != "" {
 			e.hint("or, if the file was damaged, %s", restore)
@@ -268,13 +268,13 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 	return e
 }
 
-// getsNew says how one who had the key before gets the new one; on is how the program
-// is called.
-func getsNew(on string, wrapped bool) string {
+// getsOther says how one who had the key before gets the one that a commit sealed the
+// vault with, which may be a stranger's; on is how the program is called.
+func getsOther(on string, wrapped bool) string {
 	if wrapped {
-		return "'" + on + " unlock' gets the new one"
+		return "'" + on + " unlock' gets it, if somebody vouched for it"
 	}
-	return "with the new one from them, '" + on + " key import FILE'"
+	return "only if a colleague says that it counts: '" + on + " key import FILE' takes it in"
 }
 
 // filteredHints says how a file comes back that a filter of git's changed. What git has

@@ -243,11 +243,8 @@ func (s *session) tellPulled(ctx context.Context, repo gitutil.Writer, args []st
 	}
 	layout, _ := s.where()
 	for _, rotated := range pulled.Rotated {
-		by := ""
-		if rotated.Author != "" {
-			by = " by " + rotated.Author
-		}
 		on := s.on(filepath.Join(layout.Top, filepath.FromSlash(rotated.Dir)))
-		s.say("%s: the key of %s was rotated%s in %.10s: %s", program, showPath(rotated.Dir), by, rotated.Commit, getsNew(on, rotated.Wrapped))
+		commit := claimed(&gitutil.LogEntry{Hash: rotated.Commit, Author: rotated.Author})
+		s.say("%s: the key of %s is another one since %s: %s", program, showPath(rotated.Dir), commit, getsOther(on, rotated.Wrapped))
 	}
 }

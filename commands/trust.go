@@ -138,8 +138,25 @@ func fingerprintOf(key crypto.PublicKey) string {
 	return fingerprint[:min(16, len(fingerprint))]
 }
 
-// claimed names a commit and who it says has made it.
+// acceptedElsewhere reports whether a key counts in another work tree only, since it
+// was accepted there, and not in this one.
+func (s *session) acceptedElsewhere(f *formation.Formation, key crypto.PublicKey) bool {
+	layout, ok := s.where()
+	if !ok || layout.Top == "" {
+		return false
+	}
+	if accepted, err := trust.PinsOf(layout).Accepted(key); err != nil || !accepted {
+		return false
+	}
+	st, err := s.sharing(s.ctx, f)
+	return err == nil && !st.Unlock(key).Believed()
+}
+
+// claimed names a commit and who it says has made it, where that is known.
 func claimed(commit *gitutil.LogEntry) string {
+	if commit.Author == "" {
+		return fmt.Sprintf("commit %.10s", commit.Hash)
+	}
 	return fmt.Sprintf("commit %.10s, which says it is by %s", commit.Hash, commit.Author)
 }
 
