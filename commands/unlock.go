@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -198,7 +199,7 @@ func (s *session) unlock(ctx context.Context, f *formation.Formation, have *iden
 		return s.takeAgain(ctx, f, opened.Found)
 	}
 	if err != nil {
-		return s.explainUnwrap(f, err, have)
+		return s.explainNamed(ctx, f, s.explainUnwrap(f, err, have))
 	}
 	took, err := s.takeKey(ctx, f, content, false)
 	if err != nil {
@@ -314,6 +315,31 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 		return e
 	}
 	return e.line("cannot open '%s': %v", path, err).hint("bring back the last good one: 'git restore %s'", s.shell().Escape(path))
+}
+
+// explainNamed adds to why .key.age did not open that HEAD's list names a key which
+// would not be taken either: whoever asks for it should know whose that is.
+func (s *session) explainNamed(ctx context.Context, f *formation.Formation, locked error) error {
+	e := s.explain(locked)
+	if reason := crypto.ReasonOf(e.Err); reason != crypto.NoIdentity && reason != crypto.NeedsPerson {
+		return e
+	}
+	st, err := s.sharing(ctx, f)
+	if err != nil {
+		return e // what did not open is the matter here
+	}
+	named, signed := st.Head.Names()
+	if !signed || !st.File.Same(st.Head) {
+		return e
+	}
+	v := st.Unlock(named)
+	if v.Believed() {
+		return e
+	}
+	e.Lines = append(s.explainKey(ctx, f, st, v).Lines, e.Lines...)
+	ask := fmt.Sprintf("ask a colleague whether '%s key fingerprint' prints %s there", s.again(), named.Fingerprint())
+	e.Hints = append([]string{ask + ": nothing else says that this key counts"}, e.Hints...)
+	return e
 }
 
 // sources names the files of identities, each once.
