@@ -32,6 +32,10 @@ func (j *Judge) Sharing(ctx context.Context, base, fork, head string) (found []s
 	if err != nil {
 		return nil, err
 	}
+	here, _, err := j.Repo.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
 	changes, err := trust.Changes(ctx, j.Repo, tip, fork, head)
 	if err != nil {
 		return nil, err
@@ -57,7 +61,7 @@ func (j *Judge) Sharing(ctx context.Context, base, fork, head string) (found []s
 		if v.Fault != trust.NoFault || !pinned || !c.Touched() {
 			continue
 		}
-		one, err := j.vouchedChange(ctx, c, pin)
+		one, err := j.vouchedChange(ctx, c, pin, head == here)
 		if err != nil {
 			return nil, err
 		}
@@ -68,13 +72,11 @@ func (j *Judge) Sharing(ctx context.Context, base, fork, head string) (found []s
 
 // vouchedChange judges by the key of this work tree what the base has nothing against.
 // A list is missed, or its signature, only where it was there before.
-func (j *Judge) vouchedChange(ctx context.Context, c trust.FolderChange, pin formation.Pin) ([]scan.Finding, error) {
+func (j *Judge) vouchedChange(ctx context.Context, c trust.FolderChange, pin formation.Pin, atHead bool) ([]scan.Finding, error) {
 	if list := c.After.List; list.State <= trust.Unsigned && !c.Before.There {
 		return nil, nil
 	}
-	return j.vouched(ctx, c.Dir, c.After.List, pin, func(e *trust.Evidence, named crypto.PublicKey) bool {
-		return e.Leads(named, pin.Key) // a branch from before a rotation, which its base judges
-	})
+	return j.vouched(ctx, c.Dir, c.After.List, pin, atHead)
 }
 
 // sharing says what became of one formation.
@@ -178,9 +180,7 @@ func (j *Judge) Vouched(ctx context.Context, snapshots []*Snapshot) (found []sca
 		if !ok {
 			continue
 		}
-		one, err := j.vouched(ctx, s.Dir, trust.ReadList(s.List), pin, func(e *trust.Evidence, named crypto.PublicKey) bool {
-			return e.Leads(named, pin.Key) && !e.Retired(named) // an older branch
-		})
+		one, err := j.vouched(ctx, s.Dir, trust.ReadList(s.List), pin, true)
 		if err != nil {
 			return nil, err
 		}
@@ -189,9 +189,9 @@ func (j *Judge) Vouched(ctx context.Context, snapshots []*Snapshot) (found []sca
 	return found, nil
 }
 
-// vouched judges a list by the key of this work tree. older reports whether a key that
-// signed it is one from before that.
-func (j *Judge) vouched(ctx context.Context, dir string, list trust.List, pin formation.Pin, older func(*trust.Evidence, crypto.PublicKey) bool) ([]scan.Finding, error) {
+// vouched judges a list by the key of this work tree. atHead says that HEAD's history
+// is that of the list, which tells an older branch from a key that was retired in it.
+func (j *Judge) vouched(ctx context.Context, dir string, list trust.List, pin formation.Pin, atHead bool) ([]scan.Finding, error) {
 	named, signed := list.Names()
 	say := func(rule scan.Rule, format string, args ...any) ([]scan.Finding, error) {
 		return []scan.Finding{scan.NewFinding(rule, path.Join(dir, formation.RecipientsFile), "", 1, 1, format, args...)}, nil
@@ -217,8 +217,8 @@ func (j *Judge) vouched(ctx context.Context, dir string, list trust.List, pin fo
 		return nil, err
 	}
 	e.File = list
-	if e.Leads(pin.Key, named) || older(e, named) {
-		return nil, nil // rotated and not unlocked yet, or from before a rotation
+	if e.Leads(pin.Key, named) || e.Leads(named, pin.Key) && !(atHead && e.Retired(named)) {
+		return nil, nil // rotated and not unlocked yet, or an older branch
 	}
 	return say(scan.UnvouchedKey, "the list is signed by the key %s, for which that of this work tree (%s) did not vouch", ShortFingerprint(named), ShortFingerprint(pin.Key))
 }
