@@ -160,7 +160,7 @@ func (s *session) check(ctx context.Context, o checkOptions) error {
 func (s *session) needRepository() (gitutil.Repository, error) {
 	if s.dir != "" {
 		if _, err := os.Stat(s.start()); err != nil {
-			return nil, usage("cannot open folder '%s': %s", s.dir, safefile.Cause(err)).hint("name a folder of the repository with -C DIR")
+			return nil, usage("cannot open folder '%s': %s", s.show(s.start()), safefile.Cause(err)).hint("name a folder of the repository with -C DIR")
 		}
 	}
 	repo, err := s.repository()

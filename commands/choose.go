@@ -10,7 +10,6 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/commands/tty"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
-	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
@@ -43,8 +42,7 @@ func (s *session) search() (f *formation.Formation, several []*formation.Formati
 	start := s.start()
 	if s.dir != "" {
 		if _, err := os.Stat(start); err != nil {
-			return nil, nil, s.deleted(usage("cannot open folder '%s': %s", s.dir, safefile.Cause(err))).
-				hint("name the formation's folder with -C DIR")
+			return nil, nil, s.deleted(s.explain(&formation.NotFormationError{Dir: start, Err: err}))
 		}
 	}
 	if err := s.ours(); err != nil {
@@ -68,7 +66,7 @@ func (s *session) search() (f *formation.Formation, several []*formation.Formati
 		if inRepo && s.dir == "" {
 			e = usage("no formation in this repository: no folder has a formation.afs (or .yaml, .yml)")
 		}
-		return nil, nil, s.deleted(e).hint("go to a formation's folder, or name it with -C DIR; 'muxi new formation' makes one")
+		return nil, nil, s.deleted(e).hint("go to a formation's folder, or name it with %s DIR; 'muxi new formation' makes one", s.flag())
 	case 1:
 		return found[0], nil, nil
 	}
@@ -77,7 +75,15 @@ func (s *session) search() (f *formation.Formation, several []*formation.Formati
 	for _, f := range found {
 		e.line("%s", s.name(f))
 	}
-	return nil, found, e.hint("choose one with -C DIR, for example -C %s", s.argument(found[0].Dir))
+	return nil, found, e.hint("choose one with %s DIR, for example %s %s", s.flag(), s.flag(), s.argument(found[0].Dir))
+}
+
+// flag is how a person names the folder of a formation to this command.
+func (s *session) flag() string {
+	if s.to {
+		return "--to"
+	}
+	return "-C"
 }
 
 // deleted adds how formations that git has and the work tree lacks come back.

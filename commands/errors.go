@@ -196,10 +196,10 @@ func (s *session) explainFormation(err error) *Error {
 	if errors.As(err, &not) {
 		if not.Err != nil {
 			return usage("cannot open folder '%s': %s", s.show(not.Dir), safefile.Cause(not.Err)).
-				hint("name the formation's folder with -C DIR")
+				hint("name the formation's folder with %s DIR", s.flag())
 		}
 		return usage("'%s' is not a formation: it has no formation.afs (or .yaml, .yml)", s.show(not.Dir)).
-			hint("name the formation's folder with -C DIR")
+			hint("name the formation's folder with %s DIR", s.flag())
 	}
 	return nil
 }

@@ -31,6 +31,7 @@ type session struct {
 	doing    string          // the command's name
 	quiet    bool            // -q: say nothing but results and errors
 	dir      string          // -C DIR, or ""
+	to       bool            // it was given as --to DIR
 	all      bool            // --all
 	accept   string          // unlock --accept: the fingerprint of a key that is taken all the same
 	expect   string          // unlock --expect: the only one that is taken
@@ -303,7 +304,7 @@ func (s *session) formations() ([]*formation.Formation, error) {
 		root = layout.Top
 	}
 	if _, err := os.Stat(root); err != nil {
-		return nil, usage("cannot open folder '%s': %s", s.dir, safefile.Cause(err))
+		return nil, &formation.NotFormationError{Dir: root, Err: err}
 	}
 	found := s.formationsBelow(root)
 	if len(found) == 0 {

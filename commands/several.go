@@ -142,9 +142,9 @@ var writtenFiles = []string{
 // named are the formations in folders that a person gave, each once. s is about the
 // first one's repository from then on; of several, all are in its work tree.
 func (s *session) named(dirs []string) (formations []*formation.Formation, err error) {
-	s.dir, s.all = filepath.Clean(s.at(dirs[0])), false
+	s.dir, s.to, s.all = filepath.Clean(s.at(dirs[0])), true, false
 	for i, dir := range dirs {
-		one := &session{Env: s.Env, ctx: s.ctx, doing: s.doing, quiet: s.quiet, dir: filepath.Clean(s.at(dir))}
+		one := &session{Env: s.Env, ctx: s.ctx, doing: s.doing, quiet: s.quiet, dir: filepath.Clean(s.at(dir)), to: true}
 		if i == 0 {
 			one = s
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/merge"
 )
 
@@ -157,8 +158,16 @@ func (s *session) putPinnedBack(ctx context.Context, f *formation.Formation, arr
 		return true, nil
 	}
 	s.warn("it does not open %s as that is now: that is sealed with the key of commit %.10s", vault, arrived.Commit)
-	s.hint("'%s log' shows which commits changed it; 'git restore --source=COMMIT %s' brings a vault of yours back", s.callOn(f), s.shell().Escape(vault))
-	return true, nil
+	s.hint("'%s log' shows which commits changed it", s.callOn(f))
+	repo, err := s.repository()
+	if err != nil || repo == nil {
+		return true, err
+	}
+	last, err := judge.LastOpenedBy(ctx, repo, f, kept.Key)
+	if last != nil {
+		s.hint("'%s' brings back what belongs to it", s.gitRestore(last))
+	}
+	return true, err
 }
 
 // clearOut takes a key away from where a rename of the folder left it, now that it

@@ -251,7 +251,7 @@ func TestShallowClone(t *testing.T) {
 			var l transcript
 			err := visit(context.Background(), l.visitor())
 			var shallow *ShallowError
-			if !errors.As(err, &shallow) {
+			if !errors.As(err, &shallow) || !strings.HasPrefix(err.Error(), "shallow clone: it does not hold the ") {
 				t.Errorf("%s: %s: %v", backend, name, err)
 			}
 			want := lines(`commit "side\n"`, `100644 "a" "1"`, `100644 "d/b" "side"`, `commit "rename\n"`, `100644 "d/b" "1"`, `100644 "z" "1"`, `commit "merge\n"`, `100644 "evil" "only in the merge"`)

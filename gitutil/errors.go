@@ -114,7 +114,7 @@ func (e *AmbiguousError) Error() string {
 type ShallowError struct{ Question string }
 
 func (e *ShallowError) Error() string {
-	return "shallow clone: " + e.Question + " is not known here"
+	return "shallow clone: it does not hold " + e.Question
 }
 
 // MissingObjectError names an object that this repository refers to and does
