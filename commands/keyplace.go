@@ -38,8 +38,9 @@ func (w *writing) replaceKey(content []byte, wasErr error) error {
 				hint("move it away: '%s'", w.s.shell().Move(w.s.argument(file), w.s.argument(file+".moved")))
 		}
 	case info.Mode()&fs.ModeSymlink == 0:
-	case isNoKey(wasErr):
-		return w.batch.Put(file, content, 0o600) // the link itself: it leads to nothing
+	case isNoKey(wasErr), cameWithCommit(wasErr):
+		// The link itself: it leads to nothing, or to what whoever made the commit chose.
+		return w.batch.Put(file, content, 0o600)
 	default:
 		// It may lead to any file.
 		return failed(wasErr, "'%s' is a symbolic link, and what it leads to holds no key; nothing was changed", w.s.show(file)).
@@ -50,5 +51,10 @@ func (w *writing) replaceKey(content []byte, wasErr error) error {
 
 func isNoKey(err error) bool {
 	_, ok := errors.AsType[*formation.NoKeyError](err)
+	return ok
+}
+
+func cameWithCommit(err error) bool {
+	_, ok := errors.AsType[*formation.ArrivedKeyError](err)
 	return ok
 }

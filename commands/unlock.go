@@ -136,7 +136,8 @@ func (s *session) putPinnedBack(ctx context.Context, f *formation.Formation, arr
 	defer lock.Release()
 	batch := s.batch(f)
 	defer batch.Discard()
-	if err := batch.ReplacePrivate(f.Path(formation.KeyFile), kept.Content); err != nil {
+	w := &writing{s: s, ctx: ctx, batch: batch, Opened: &formation.Opened{Formation: f, Key: kept.Key}}
+	if err := w.replaceKey(kept.Content, arrived); err != nil {
 		return false, err
 	}
 	if err := batch.Commit(); err != nil {

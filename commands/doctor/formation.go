@@ -119,7 +119,8 @@ func (d *doctor) keyFails(p *patient) {
 	case errors.As(err, &retired): // which inStep says
 	case errors.As(err, &tracked), errors.As(err, &owner): // which git's part says
 	case errors.As(err, &arrived):
-		d.say(p, "key", Fail, p.on+" unlock", "%s", d.Explain(arrived))
+		c := d.say(p, "key", Fail, p.on+" unlock", "%s", d.Explain(arrived))
+		c.Repair, c.Of = PutBack, p.Formation
 	case errors.As(err, &missing):
 		c := d.say(p, "key", Fail, get, "%s; MUXI would make a new one, which opens nothing", d.Explain(err))
 		c.Repair, c.Of = put, p.Formation
