@@ -25,8 +25,8 @@ type Place int
 // The places that a formation's key is looked for in, in this order but for the
 // last two: those are told apart by what opens the vault, which one key alone does.
 const (
-	InFolder   Place = iota // .key of the formation, or where it has none of its folder in another work tree
-	InWorkTree              // that one, where what counts as .key does not open the vault
+	InFolder   Place = iota // .key of the formation, or what ReadKeyFile takes for it
+	InWorkTree              // .key of its folder in another work tree
 	LeftBehind              // .key of a folder that the formation had before
 	Kept                    // the copy in the git dir
 )
@@ -52,8 +52,10 @@ type Finder interface {
 	// Tracked reports whether git tracks the file at a path.
 	Tracked(path string) (bool, error)
 	// WorkTrees are the folders that the formation in dir has in the repository's
-	// other work trees, the main one first.
+	// other work trees, the main one first. Main is that alone; "" where dir lies in
+	// it, or there is none.
 	WorkTrees(dir string) []string
+	Main(dir string) string
 	// Earlier are the folders that it had before by HEAD's history, in any work
 	// tree, the latest first.
 	Earlier(dir string) []string
@@ -166,10 +168,11 @@ func (f *Formation) ReadKey() (*crypto.Key, error) {
 	return found.Key, nil
 }
 
-// ReadKeyFile reads the formation's .key, following a symbolic link. In a work
-// tree that has none, that of the same folder in another work tree counts: git
-// brings no .key along. It fails with *NoKeyError, *KeyError, *TrackedKeyError,
-// *ArrivedKeyError, *safefile.Error, or with what git says.
+// ReadKeyFile reads the formation's .key, following a symbolic link. In a linked work
+// tree that has none, that of the same folder in the main one counts, since git brings
+// no .key along; and while there is no vault yet, that of any. It fails with
+// *NoKeyError, *KeyError, *TrackedKeyError, *ArrivedKeyError, *safefile.Error, or with
+// what git says.
 func (f *Formation) ReadKeyFile() (*FoundKey, error) {
 	path := f.Path(KeyFile)
 	if err := f.untracked(path); err != nil {
@@ -182,17 +185,24 @@ func (f *Formation) ReadKeyFile() (*FoundKey, error) {
 	}
 
 	missing := &NoKeyError{Dir: f.Dir}
-	if missing.Link, _ = os.Readlink(path); missing.Link == "" {
-		for _, dir := range f.workTrees() {
+	if missing.Vault, err = f.HasVault(); err != nil {
+		return nil, &safefile.Error{Op: "read", Path: f.Path(VaultFile), Err: err}
+	}
+	if missing.Link, _ = os.Readlink(path); missing.Link == "" && f.Finder != nil {
+		dirs := f.Finder.WorkTrees(f.Dir)
+		if missing.Vault {
+			dirs = []string{f.Finder.Main(f.Dir)}
+		}
+		for _, dir := range dirs {
+			if dir == "" {
+				continue // this is the main one
+			}
 			if found := f.readElsewhere(dir, InFolder); found != nil {
 				return found, nil
 			}
 		}
 	}
 
-	if missing.Vault, err = f.HasVault(); err != nil {
-		return nil, &safefile.Error{Op: "read", Path: f.Path(VaultFile), Err: err}
-	}
 	if missing.Vault {
 		// The first writer puts .key in place and then secrets.enc: both may have
 		// come since the look above.
@@ -346,17 +356,7 @@ func (f *Formation) findKey(sealed []byte) (*FoundKey, *Vault, error) {
 		return vault, true, err
 	}
 
-	inWorkTrees := func() (keys []*FoundKey) {
-		for _, dir := range f.workTrees() {
-			if found := f.readElsewhere(dir, InWorkTree); found != nil {
-				keys = append(keys, found)
-			}
-		}
-
-		return keys
-	}
-
-	for _, place := range []func() []*FoundKey{inWorkTrees, f.Finder.Kept, f.LeftBehind} {
+	for _, place := range []func() []*FoundKey{f.InWorkTrees, f.Finder.Kept, f.LeftBehind} {
 		for _, found := range place() {
 			if vault, ok, err := opens(found); ok {
 				return found, vault, err
@@ -365,6 +365,16 @@ func (f *Formation) findKey(sealed []byte) (*FoundKey, *Vault, error) {
 	}
 
 	return nil, nil, nil
+}
+
+// InWorkTrees reads the keys that lie in the formation's folder in other work trees.
+func (f *Formation) InWorkTrees() (keys []*FoundKey) {
+	for _, dir := range f.workTrees() {
+		if found := f.readElsewhere(dir, InWorkTree); found != nil {
+			keys = append(keys, found)
+		}
+	}
+	return keys
 }
 
 // LeftBehind reads the keys that lie in the folders which the formation had

@@ -22,17 +22,8 @@ type Layout struct {
 // as far as they are there: the main one first, the linked ones by their name.
 func (l Layout) WorkTrees() []string {
 	var tops []string
-	add := func(top string) {
-		if top = paths.Real(top); top != l.Top && paths.There(filepath.Join(top, ".git")) {
-			tops = append(tops, top)
-		}
-	}
-	switch bare, worktree := coreSettings(Layout{GitDir: l.CommonDir, CommonDir: l.CommonDir}); {
-	case bare:
-	case worktree != "":
-		add(paths.From(l.CommonDir, filepath.FromSlash(worktree)))
-	case filepath.Base(l.CommonDir) == ".git":
-		add(filepath.Dir(l.CommonDir))
+	if main := l.MainWorkTree(); main != "" {
+		tops = append(tops, main)
 	}
 
 	linked := filepath.Join(l.CommonDir, "worktrees")
@@ -43,10 +34,33 @@ func (l Layout) WorkTrees() []string {
 	for _, entry := range entries {
 		dir := filepath.Join(linked, entry.Name())
 		if text, err := readSmall(filepath.Join(dir, "gitdir")); err == nil {
-			add(filepath.Dir(paths.From(dir, filepath.FromSlash(strings.TrimRight(text, "\r\n")))))
+			if top := l.otherTop(filepath.Dir(paths.From(dir, filepath.FromSlash(strings.TrimRight(text, "\r\n"))))); top != "" {
+				tops = append(tops, top)
+			}
 		}
 	}
 	return tops
+}
+
+// MainWorkTree is the top of the repository's main work tree; "" where this is it, and
+// where there is none.
+func (l Layout) MainWorkTree() string {
+	switch bare, worktree := coreSettings(Layout{GitDir: l.CommonDir, CommonDir: l.CommonDir}); {
+	case bare:
+	case worktree != "":
+		return l.otherTop(paths.From(l.CommonDir, filepath.FromSlash(worktree)))
+	case filepath.Base(l.CommonDir) == ".git":
+		return l.otherTop(filepath.Dir(l.CommonDir))
+	}
+	return ""
+}
+
+// otherTop is a top without links on the way, "" where it is this one or no work tree.
+func (l Layout) otherTop(top string) string {
+	if top = paths.Real(top); top != l.Top && paths.There(filepath.Join(top, ".git")) {
+		return top
+	}
+	return ""
 }
 
 // Elsewhere tells whether a folder below the top begins another work tree, whose

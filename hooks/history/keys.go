@@ -46,6 +46,7 @@ type Keys struct {
 	kept      func() []*formation.FoundKey
 	others    func() []*crypto.Key
 	worktrees func() []string
+	main      func() string
 	index     func() (indexed, error)
 	log       func() []*gitutil.LogEntry
 	logAll    func() []*gitutil.LogEntry // of every parent of each merge
@@ -81,6 +82,7 @@ func NewKeys(ctx context.Context, repo gitutil.Repository, top string) *Keys {
 	k.kept = sync.OnceValue(func() []*formation.FoundKey { return k.Keyring().Keys() })
 	k.others = sync.OnceValue(k.readOthers)
 	k.worktrees = sync.OnceValue(k.layout.WorkTrees)
+	k.main = sync.OnceValue(k.layout.MainWorkTree)
 	k.index = sync.OnceValues(k.readIndex)
 	k.log = sync.OnceValue(func() []*gitutil.LogEntry { return k.readLog(gitutil.Repository.Log) })
 	k.logAll = sync.OnceValue(func() []*gitutil.LogEntry { return k.readLog(gitutil.Repository.LogAll) })
@@ -278,8 +280,8 @@ func (k *Keys) LeftBehind(file string) []*crypto.Key {
 	return keysOf(k.at(path.Dir(file)).LeftBehind())
 }
 
-// readOthers reads the .key of every formation of the index, and those that it
-// left behind under other names.
+// readOthers reads the .key of every formation of the index, in every work tree, and
+// those that it left behind under other names.
 func (k *Keys) readOthers() []*crypto.Key {
 	if k.repo == nil || k.layout.Top == "" {
 		return nil
@@ -291,6 +293,7 @@ func (k *Keys) readOthers() []*crypto.Key {
 		if own := k.ownKey(path.Join(dir, formation.VaultFile)); own.found != nil {
 			keys = append(keys, own.found.Key)
 		}
+		keys = append(keys, keysOf(k.at(dir).InWorkTrees())...)
 	}
 	for _, dir := range dirs {
 		keys = append(keys, k.LeftBehind(path.Join(dir, formation.VaultFile))...)
@@ -486,6 +489,15 @@ func (k *Keys) WorkTrees(dir string) []string {
 		dirs = append(dirs, filepath.Join(top, filepath.FromSlash(rel)))
 	}
 	return dirs
+}
+
+// Main is the part of a formation.Finder.
+func (k *Keys) Main(dir string) string {
+	rel, ok := k.fromTop(dir)
+	if main := k.main(); ok && k.repo != nil && main != "" {
+		return filepath.Join(main, filepath.FromSlash(rel))
+	}
+	return ""
 }
 
 // Kept is the part of a formation.Finder.
