@@ -190,6 +190,11 @@ func (s *session) gitAdd(a *scan.Add) string {
 	return call
 }
 
+// gitIgnore is what has git ignore one file, whatever is in its name.
+func (s *session) gitIgnore(file string) string {
+	return s.shell().Append(s.shell().Escape(ignoreLine(file)), s.argument(filepath.Join(filepath.Dir(file), ".gitignore")))
+}
+
 // gitRestore is how git brings a remedy's files back.
 func (s *session) gitRestore(r *scan.Restore) string {
 	layout, _ := s.where()

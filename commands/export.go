@@ -192,5 +192,5 @@ func (s *session) refuseTracked(ctx context.Context, f *formation.Formation, pat
 			hint("choose another name, or take the file out of git first: 'git rm --cached %s'", s.argument(real))
 	}
 	return refuse("git would track '%s', and everybody with it would read every secret; nothing was written", s.show(path)).
-		hint("have git ignore it first ('%s'), or write it outside of the repository", s.shell().Append(s.shell().Escape(filepath.Base(path)), ".gitignore"))
+		hint("have git ignore it first ('%s'), or write it outside of the repository", s.gitIgnore(real))
 }

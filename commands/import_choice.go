@@ -167,7 +167,7 @@ func (s *session) offerUntrack(ctx context.Context, file string, ask bool) error
 	s.warn("git tracks '%s': whoever has the repository reads what is in it", s.show(file))
 	ignore := ""
 	if by, err := repo.IgnoredBy(ctx, []string{real}); err == nil && by[0] == "" {
-		ignore = "' and '" + s.shell().Append(s.shell().Escape("/"+globbed.Replace(filepath.Base(real))), s.argument(filepath.Join(filepath.Dir(real), ".gitignore")))
+		ignore = "' and '" + s.gitIgnore(real)
 	}
 	s.hint("take it out of git and keep the file: 'git rm --cached %s%s'", s.argument(real), ignore)
 	return nil
@@ -175,6 +175,10 @@ func (s *session) offerUntrack(ctx context.Context, file string, ask bool) error
 
 // globbed spells a file's name as a pattern that means it (gitignore(5)).
 var globbed = strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, " ", `\ `)
+
+// ignoreLine is the line of a .gitignore beside a file that means this file alone;
+// behind the slash no '#' and no '!' is a mark.
+func ignoreLine(file string) string { return "/" + globbed.Replace(filepath.Base(file)) }
 
 // untrack is git rm --cached, and a line in the .gitignore beside the file.
 func (s *session) untrack(ctx context.Context, git gitutil.Writer, file, real string) error {
@@ -194,7 +198,7 @@ func (s *session) untrack(ctx context.Context, git gitutil.Writer, file, real st
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return &safefile.Error{Op: "read", Path: ignore, Err: err}
 	}
-	if err := s.Files.Replace(ignore, appendLine(content, "/"+globbed.Replace(filepath.Base(real))), 0o644); err != nil {
+	if err := s.Files.Replace(ignore, appendLine(content, ignoreLine(real)), 0o644); err != nil {
 		return err
 	}
 	s.say("Added '%s' to %s", filepath.Base(real), s.show(ignore))
