@@ -45,7 +45,12 @@ func (s *session) baselineOf(ctx context.Context, repo gitutil.Repository, o che
 	if base == "" {
 		return readBaseline(file)
 	}
-	if rel, inside := paths.Below(repo.Layout().Top, paths.Place(file)); repo.Layout().Top != "" && inside {
+	// A link to a file that the change brings is that file.
+	for _, at := range [...]string{paths.Place(file), paths.Real(file)} {
+		rel, inside := paths.Below(repo.Layout().Top, at)
+		if repo.Layout().Top == "" || !inside {
+			continue
+		}
 		content, there, err := fileIn(ctx, repo, base, rel)
 		if err != nil {
 			return nil, s.explainScope(err)
