@@ -110,14 +110,59 @@ func (s *session) shell() shell.Shell {
 // argument is a path as the person's shell takes it for one argument inside of
 // quotes, relative to the folder that they are in; absolute where that is hidden.
 func (s *session) argument(path string) string {
-	shown := filepath.ToSlash(path)
-	if !s.hidden() {
-		shown = relative(s.stand(), path)
+	if s.hidden() {
+		return s.shell().Escape(filepath.ToSlash(path))
 	}
+	return s.argumentIn(s.stand(), path)
+}
+
+// argumentIn is argument for what is called in a folder.
+func (s *session) argumentIn(folder, path string) string {
+	shown := relative(folder, path)
 	if strings.HasPrefix(shown, "-") {
 		shown = "./" + shown
 	}
 	return s.shell().Escape(shown)
+}
+
+// gitOn is a call of git's on files: with -C, and the files as they are named from
+// there, where git would not find their repository without.
+func (s *session) gitOn(words string, files ...string) string {
+	call := "git " + words
+	if top := s.otherTop(files); top != "" {
+		call = "git -C " + s.argument(top) + " " + words
+	}
+	for _, file := range files {
+		call += " " + s.gitArgument(file)
+	}
+	return call
+}
+
+// gitArgument is a file as gitOn names it.
+func (s *session) gitArgument(file string) string {
+	if top := s.otherTop([]string{file}); top != "" {
+		return s.argumentIn(top, paths.Place(file))
+	}
+	return s.argument(file)
+}
+
+// otherTop is the top of the work tree that has files; "" where the person is in it,
+// or none has them.
+func (s *session) otherTop(files []string) string {
+	if len(files) == 0 {
+		return ""
+	}
+	layout, _ := s.where()
+	if layout.Top == "" || !paths.Within(layout.Top, paths.Place(files[0])) {
+		var err error
+		if layout, err = gitutil.Discover(filepath.Dir(files[0]), s.Getenv); err != nil {
+			return ""
+		}
+	}
+	if here, err := gitutil.Discover(s.stand(), s.Getenv); err == nil && here.GitDir == layout.GitDir {
+		return ""
+	}
+	return layout.Top
 }
 
 // remedied puts behind each finding's message the command that mends it.
@@ -171,7 +216,7 @@ func (s *session) away(file *safefile.Error) string {
 		name := judge.Label(repo.Layout().Top, file.Path)
 		entries, err := repo.ListIndex(s.ctx, func(path []byte, mode gitutil.Mode) bool { return string(path) == name && mode != gitutil.ModeLink })
 		if err == nil && len(entries) > 0 {
-			return "git restore " + path
+			return s.gitOn("restore", file.Path)
 		}
 	}
 	return s.shell().Move(path, s.argument(file.Path+".moved"))
@@ -179,15 +224,11 @@ func (s *session) away(file *safefile.Error) string {
 
 // gitAdd is how git takes a remedy's files in.
 func (s *session) gitAdd(a *scan.Add) string {
-	layout, _ := s.where()
-	call := "git add"
+	call := "add"
 	if a.Force {
 		call += " -f"
 	}
-	for _, file := range a.Files {
-		call += " " + s.argument(filepath.Join(layout.Top, filepath.FromSlash(file)))
-	}
-	return call
+	return s.gitOn(call, s.belowTop(a.Files)...)
 }
 
 // gitIgnore is what has git ignore one file, whatever is in its name.
@@ -197,12 +238,16 @@ func (s *session) gitIgnore(file string) string {
 
 // gitRestore is how git brings a remedy's files back.
 func (s *session) gitRestore(r *scan.Restore) string {
+	return s.gitOn("restore --source="+r.From+" --staged --worktree --", s.belowTop(r.Files)...)
+}
+
+// belowTop are files by their paths from the top.
+func (s *session) belowTop(files []string) (full []string) {
 	layout, _ := s.where()
-	call := "git restore --source=" + r.From + " --staged --worktree --"
-	for _, file := range r.Files {
-		call += " " + s.argument(filepath.Join(layout.Top, filepath.FromSlash(file)))
+	for _, file := range files {
+		full = append(full, filepath.Join(layout.Top, filepath.FromSlash(file)))
 	}
-	return call
+	return full
 }
 
 // stepBack is what brings the files of a formation back in step that a rotation

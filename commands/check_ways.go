@@ -108,7 +108,7 @@ func (s *session) ways(found []scan.Finding, about, ask func(scan.Finding) bool)
 			next.text = "more like those: mend those first"
 		default:
 			asked++
-			next = s.wayOut(f, s.argument(filepath.Join(layout.Top, filepath.FromSlash(f.Subject()))))
+			next = s.wayOut(f, filepath.Join(layout.Top, filepath.FromSlash(f.Subject())))
 		}
 		at := slices.IndexFunc(all, func(w *way) bool {
 			return w.text == next.text || next.named && w.named && w.kind == next.kind
@@ -276,9 +276,10 @@ const extractKind = "extract"
 // extracts says what extract does for a finding.
 const extracts = "'%s' moves what stands in the formation's files into the vault and leaves references"
 
-// wayOut is the remedy of a finding: extract wherever that can do it. file is what
-// git takes for its file.
-func (s *session) wayOut(f scan.Finding, file string) way {
+// wayOut is the remedy of a finding: extract wherever that can do it. full is its
+// file.
+func (s *session) wayOut(f scan.Finding, full string) way {
+	file, git := s.argument(full), func(words string) string { return s.gitOn(words, full) }
 	w := way{file: file, kind: strings.Join([]string{string(f.Rule), string(f.Broken), string(f.Where), fmt.Sprint(f.Foreign)}, " ")}
 	on, all := s.callFor(f)
 	if f.Foreign {
@@ -288,14 +289,14 @@ func (s *session) wayOut(f scan.Finding, file string) way {
 	case f.Remedy.Stage && strings.ContainsFunc(file, unicode.IsControl):
 		return way{text: "the file on disk is without it: 'git add' stages that"} // no line to type has its name
 	case f.Remedy.Stage:
-		w.text, w.kind = fmt.Sprintf("the file on disk is without it: 'git add %s' stages that", file), "stage"
+		w.text, w.kind = fmt.Sprintf("the file on disk is without it: '%s' stages that", git("add")), "stage"
 	case f.Rule == scan.TemplateValue && f.Remedy.Command != "":
 		return way{} // said behind its message
 	case owner != nil:
 		w.text, w.kind = fmt.Sprintf(extracts, s.on(owner.Dir)+" extract"), extractKind
 		w.all = fmt.Sprintf(extracts, s.anywhere()+" extract --all")
 	case f.Rule == scan.VaultNotEncrypted && f.Path != "" && f.Commit == "" && f.Broken == crypto.NotSealed && !s.atHead(f.Path):
-		w.text, w.kind = fmt.Sprintf("move it away, since it may hold values ('%s'), and out of what is to be committed ('git rm --cached --ignore-unmatch %s')", s.shell().MoveHome(file), file)+imports(f, s.shell(), on), w.kind+" new"
+		w.text, w.kind = fmt.Sprintf("move it away, since it may hold values ('%s'), and out of what is to be committed ('%s')", s.shell().MoveHome(file), git("rm --cached --ignore-unmatch"))+imports(f, s.shell(), on), w.kind+" new"
 	case (f.Rule == scan.KeyFile || f.Foreign) && f.Where == "" && !s.knownToGit(f.Path):
 		w.text, w.kind = fmt.Sprintf("move the key out, since git does not track it yet: '%s'; '%s' where it is a copy that nobody needs", s.shell().MoveHome(file), s.shell().Remove(file)), w.kind+" untracked"
 	default:
@@ -304,9 +305,10 @@ func (s *session) wayOut(f scan.Finding, file string) way {
 		case scan.GitFiles, scan.KeyNotIgnored:
 			tells = s.tellsGit(s.owner(f.Subject()))
 		}
-		w.text, w.all = remedy(f, s.shell(), on, all, tells, file), remedy(f, s.shell(), "", s.anywhere(), "", file)
+		w.text = remedy(f, remedyCalls{s.shell(), on, all, tells, file, git})
+		w.all = remedy(f, remedyCalls{s.shell(), "", s.anywhere(), "", file, git})
 	}
-	w.named = strings.Contains(w.text, " "+file+"'")
+	w.named = strings.Contains(w.text, " "+file+"'") || strings.Contains(w.text, " "+s.gitArgument(full)+"'")
 	return w
 }
 

@@ -91,7 +91,7 @@ func (s *session) deleted(e *Error) *Error {
 	if !s.inRepository() {
 		return e
 	}
-	call, gone := "git restore", "deleted here"
+	call, gone := "restore", "deleted here"
 	if layout, _ := s.where(); paths.There(filepath.Join(layout.GitDir, "info", "sparse-checkout")) {
 		call, gone = call+" --ignore-skip-worktree-bits", "not checked out here"
 	}
@@ -100,7 +100,7 @@ func (s *session) deleted(e *Error) *Error {
 		if formation.IsFormationFile(filepath.Base(lost)) {
 			shown = "'" + s.show(lost) + "'"
 		}
-		e.hint("git has %s, which is %s: '%s %s' brings it back", shown, gone, call, s.argument(lost))
+		e.hint("git has %s, which is %s: '%s' brings it back", shown, gone, s.gitOn(call, lost))
 	}
 	return e
 }

@@ -120,6 +120,7 @@ func (s *session) doctorOptions(ctx context.Context) (doctor.Options, error) {
 		Name: s.name, Call: s.callOn, Show: s.show,
 		Mend:    s.mendedBy,
 		Movable: func(f scan.Finding) bool { return s.movable(f) != nil },
+		Git:     s.gitOn,
 		Away:    s.away,
 		Shell:   s.shell(),
 		Explain: func(err error) string { return s.explain(s.explainScope(err)).Lines[0] },

@@ -136,9 +136,8 @@ func (s *session) explainFormation(err error) *Error {
 		return s.explainNoKey(noKey)
 	}
 	if gone, ok := errors.AsType[*formation.GoneError](err); ok {
-		path := s.argument(gone.Path)
 		return failed(err, "there is no '%s', though git tracks it", s.show(gone.Path)).
-			hint("'git restore %s' brings it back; 'git rm %s' where there shall be none", path, path)
+			hint("'%s' brings it back; '%s' where there shall be none", s.gitOn("restore", gone.Path), s.gitOn("rm", gone.Path))
 	}
 	var key *formation.KeyError
 	if errors.As(err, &key) {
@@ -255,7 +254,7 @@ func (s *session) explainVault(vault *formation.VaultError) *Error {
 		}
 		return e.hint("'%s resolve' merges both sides by name, also where the markers were committed", on)
 	case crypto.Filtered:
-		return e.filteredHints(on, s.argument(vault.Path))
+		return s.filteredHints(e, on, vault.Path)
 	case crypto.NotSealed:
 		e.hint("do not commit it: move it away, and if it holds values take them in with '%s import FILE'", on)
 	}
@@ -279,13 +278,13 @@ func getsOther(on string, wrapped bool) string {
 
 // filteredHints says how a file comes back that a filter of git's changed. What git has
 // of it is the same, so that 'git restore' would bring nothing.
-func (e *Error) filteredHints(on, file string) *Error {
+func (s *session) filteredHints(e *Error, on, file string) *Error {
 	lfs := "'git lfs pull' for Git LFS"
 	if _, err := exec.LookPath("git-lfs"); err != nil {
 		lfs += " (which is not installed here)"
 	}
 	return e.hint("bring the file itself: %s, 'git-crypt unlock' for git-crypt", lfs).
-		hint("then '%s init' has git keep it as it is, and 'git add --renormalize %s' takes it in", on, file)
+		hint("then '%s init' has git keep it as it is, and '%s' takes it in", on, s.gitOn("add --renormalize", file))
 }
 
 // explainElsewhere says where the key is that .key should be.
@@ -316,7 +315,7 @@ func (s *session) explainRetired(retired *formation.RetiredKeyError) *Error {
 	case step != nil && step.Remedy.Restore != nil:
 		e.hint("bring back what belongs together: '%s'", s.mendedBy(*step))
 	case step == nil: // else bringing a version back drops a value that no commit has
-		e.hint("bring back the vault of this branch: 'git restore --source=%.10s %s'", retired.Retired.Newest, s.argument(vault))
+		e.hint("bring back the vault of this branch: '%s'", s.gitOn(fmt.Sprintf("restore --source=%.10s", retired.Retired.Newest), vault))
 	}
 	return e.hint("only to look at a value of then: '%s get NAME --rev %.10s~1'", s.on(retired.Dir), retired.Retired.Commit).
 		hint("only if you mean to go back to it: '%s unlock --accept %s'", s.on(retired.Dir), retired.Found.Key.Fingerprint())
@@ -326,7 +325,7 @@ func (s *session) explainTracked(tracked *formation.TrackedKeyError) *Error {
 	path := s.show(tracked.Path)
 	return (&Error{Code: exitNoKey, Err: tracked}).
 		line("git tracks '%s', so it is not read: whoever wrote the commit chose what is in it, and everybody with a clone has it", path).
-		hint("take it out of git: 'git rm --cached %s'", s.shell().Escape(path)).
+		hint("take it out of git: '%s'", s.gitOn("rm --cached", tracked.Path)).
 		hint("then, since others may have it, '%s rotate' makes a new one", s.callOn(&formation.Formation{Dir: tracked.Dir}))
 }
 

@@ -3,9 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -163,13 +161,12 @@ func (s *session) sayNone(ctx context.Context, f *formation.Formation) error {
 	if err != nil || len(files) == 0 {
 		return err
 	}
-	var shown, calls []string
-	layout, _ := s.where()
+	files = s.belowTop(files)
+	var shown []string
 	for _, file := range files {
-		full := filepath.Join(layout.Top, filepath.FromSlash(file))
-		shown, calls = append(shown, s.show(full)), append(calls, s.argument(full))
+		shown = append(shown, s.show(file))
 	}
-	s.warn("what is staged of %s still has one: 'git add %s' stages the file as it is now", list(shown), strings.Join(calls, " "))
+	s.warn("what is staged of %s still has one: '%s' stages the file as it is now", list(shown), s.gitOn("add", files...))
 	return nil
 }
 

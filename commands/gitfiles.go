@@ -64,7 +64,7 @@ func (w *writing) overruled(ctx context.Context, attributes []judge.FileAttribut
 		}
 		if ignored[0] && !ignored[1] {
 			w.s.warn("git ignores %s: nobody else will have it", w.s.show(vault))
-			w.s.hint("'git add -f %s' takes it in", w.s.argument(vault))
+			w.s.hint("'%s' takes it in", w.s.gitOn("add -f", vault))
 		}
 	}
 	var files []string

@@ -142,7 +142,7 @@ func (s *session) offerUntrack(ctx context.Context, file string, ask bool) error
 	tracked, err := repo.Tracked(ctx, []string{real})
 	if err != nil {
 		s.warn("whether git tracks '%s' is not known: %s", s.show(file), s.explain(err).Lines[0])
-		s.hint("'git ls-files -- %s' names it where it does", s.argument(real))
+		s.hint("'%s' names it where it does", s.gitOn("ls-files --", real))
 		return nil // what was asked for is done
 	}
 	if !tracked[0] {
@@ -169,7 +169,7 @@ func (s *session) offerUntrack(ctx context.Context, file string, ask bool) error
 	if by, err := repo.IgnoredBy(ctx, []string{real}); err == nil && by[0] == "" {
 		ignore = "' and '" + s.gitIgnore(real)
 	}
-	s.hint("take it out of git and keep the file: 'git rm --cached %s%s'", s.argument(real), ignore)
+	s.hint("take it out of git and keep the file: '%s%s'", s.gitOn("rm --cached", real), ignore)
 	return nil
 }
 

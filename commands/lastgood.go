@@ -33,7 +33,7 @@ func (s *session) lastGood(vault *formation.VaultError) string {
 			return ""
 		}
 	}
-	return fmt.Sprintf("bring back the last good one: 'git restore %s'", s.argument(vault.Path))
+	return fmt.Sprintf("bring back the last good one: '%s'", s.gitOn("restore", vault.Path))
 }
 
 // rotatedSince is when HEAD's history left the .key behind which does not open the

@@ -62,10 +62,18 @@ func ruleText(rule scan.Rule) string {
 	return string(rule)
 }
 
-// remedy says how to get rid of a finding, in the shell sh; on and all are how the
-// program is called, see callFor, tells how it writes git's lines, see tellsGit, and
-// file what git takes for its file.
-func remedy(f scan.Finding, sh shell.Shell, on, all, tells, file string) string {
+// remedyCalls are what a remedy has a person type: in the shell sh, on and all how the program
+// is called, see callFor, tells how it writes git's lines, see tellsGit, file the file
+// that a finding is about, and git a call of git's on it.
+type remedyCalls struct {
+	sh                   shell.Shell
+	on, all, tells, file string
+	git                  func(words string) string
+}
+
+// remedy says how to get rid of a finding.
+func remedy(f scan.Finding, t remedyCalls) string {
+	on, all := t.on, t.all
 	switch {
 	case f.Where == scan.InName:
 		return "give the file, or the folder, another name ('git mv'), and leave the old one out of the commits that have it"
@@ -82,14 +90,14 @@ func remedy(f scan.Finding, sh shell.Shell, on, all, tells, file string) string 
 		return ""
 	}
 	if f.Filtered != "" {
-		return fmt.Sprintf("'%s' has git keep it as it is; then take the file itself in: 'git add --renormalize %s'", tells, file)
+		return fmt.Sprintf("'%s' has git keep it as it is; then take the file itself in: '%s'", t.tells, t.git("add --renormalize"))
 	}
 	switch f.Rule {
 	case scan.KeyFile:
-		return fmt.Sprintf("take the key out: 'git rm --cached %s'; if it was ever pushed, %s", file, renews(on, all))
+		return fmt.Sprintf("take the key out: '%s'; if it was ever pushed, %s", t.git("rm --cached"), renews(on, all))
 	case scan.KeyMaterial:
 		if f.Foreign {
-			return fmt.Sprintf("take the key out of the file, or the file out of the commit: 'git rm --cached %s'; if it was ever pushed, %s", file, renews(on, all))
+			return fmt.Sprintf("take the key out of the file, or the file out of the commit: '%s'; if it was ever pushed, %s", t.git("rm --cached"), renews(on, all))
 		}
 		return "take the key out of the file; if it was ever pushed, " + renews(on, all)
 	case scan.KnownSecret:
@@ -110,11 +118,11 @@ func remedy(f scan.Finding, sh shell.Shell, on, all, tells, file string) string 
 		case vault && f.Broken == scan.BesideSeal && on != "":
 			return fmt.Sprintf("take the line out by hand; if it holds a value, '%s add NAME' stores that then", on)
 		}
-		return fmt.Sprintf("move it away, since it may hold values ('%s'), and bring the sealed one back: 'git restore --staged --worktree %s'", sh.MoveHome(file), file) + imports(f, sh, on)
+		return fmt.Sprintf("move it away, since it may hold values ('%s'), and bring the sealed one back: '%s'", t.sh.MoveHome(t.file), t.git("restore --staged --worktree")) + imports(f, t.sh, on)
 	case scan.TemplateValue:
 		return fmt.Sprintf("'%s extract' moves the value into the vault, under another name where that has another value for it", on)
 	case scan.KeyNotIgnored:
-		return fmt.Sprintf("'%s' has git ignore it", tells)
+		return fmt.Sprintf("'%s' has git ignore it", t.tells)
 	case scan.UnvouchedPeople:
 		if f.Remedy.Add != nil {
 			return "" // its message has it
@@ -126,7 +134,7 @@ func remedy(f scan.Finding, sh shell.Shell, on, all, tells, file string) string 
 		if f.Remedy.Add != nil {
 			return "" // its message has it
 		}
-		return fmt.Sprintf("'%s' writes the lines; 'git add %s' brings them along", tells, file)
+		return fmt.Sprintf("'%s' writes the lines; '%s' brings them along", t.tells, t.git("add"))
 	case scan.UnsettledMerge:
 		return fmt.Sprintf("settle each name: '%s resolve NAME --ours', '--theirs' or '--stdin'", on)
 	}
@@ -161,7 +169,9 @@ func inWords(rule scan.Rule) bool {
 // ruleHelp is what to do about a rule's findings, for reports that explain their
 // rules.
 func ruleHelp(rule scan.Rule) string {
-	text := remedy(scan.Finding{Rule: rule, Path: "x"}, shell.Shell{}, program, "", program+" init", "FILE")
+	text := remedy(scan.Finding{Rule: rule, Path: "x"}, remedyCalls{
+		on: program, tells: program + " init", file: "FILE", git: func(words string) string { return "git " + words + " FILE" },
+	})
 	if rule == scan.PlaintextKey {
 		text = fmt.Sprintf(extracts, program+" extract") + "; elsewhere, " + text
 	}

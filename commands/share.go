@@ -466,11 +466,11 @@ func (c *keyChange) settle(ctx context.Context, also ...string) {
 		err = m.Stage(ctx, f, s.vaultPath(m.Layout, f), names...)
 	}
 	if err != nil {
-		add := "git add"
+		var files []string
 		for _, name := range names {
-			add += " " + s.argument(f.Path(name))
+			files = append(files, f.Path(name))
 		}
 		s.warn("git still has both sides of a merge: %s", s.explain(err).Lines[0])
-		s.hint("what was written is whole: '%s'", add)
+		s.hint("what was written is whole: '%s'", s.gitOn("add", files...))
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
@@ -91,13 +90,13 @@ func (w *writing) stage() {
 			staged = append(staged, w.s.show(file.path))
 			continue
 		}
-		left = append(left, w.s.argument(file.path))
+		left = append(left, file.path)
 	}
 	if len(staged) > 0 {
 		w.s.say("Staged %s", list(staged))
 	}
 	if len(left) > 0 {
-		w.s.hint("bring the rest into the commit, too: 'git add %s'", strings.Join(left, " "))
+		w.s.hint("bring the rest into the commit, too: '%s'", w.s.gitOn("add", left...))
 	}
 }
 

@@ -311,11 +311,11 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 			hint("run it on a terminal, or name a key without a passphrase with --identity FILE")
 	case crypto.Filtered:
 		e.Code = exitFailed
-		return e.line("cannot open '%s': %v", path, err).filteredHints(s.on(f.Dir), s.shell().Escape(path))
+		return s.filteredHints(e.line("cannot open '%s': %v", path, err), s.on(f.Dir), f.Path(formation.WrappedKeyFile))
 	case crypto.MergeMarkers, crypto.Truncated, crypto.NotSealed, crypto.EmptyFile:
 		e.Code = exitFailed
 		return e.line("cannot open '%s': %v", path, err).
-			hint("bring back the last good one: 'git restore %s'", s.shell().Escape(path)).
+			hint("bring back the last good one: '%s'", s.gitOn("restore", f.Path(formation.WrappedKeyFile))).
 			hint("or have someone who has the key wrap it again: '%s share wrap'", s.again())
 	}
 	if own, ok := errors.AsType[*Error](err); ok {
@@ -324,7 +324,7 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 	if e := s.explain(err); e.Code == exitInterrupted || e.Code == exitUsage {
 		return e
 	}
-	return e.line("cannot open '%s': %v", path, err).hint("bring back the last good one: 'git restore %s'", s.shell().Escape(path))
+	return e.line("cannot open '%s': %v", path, err).hint("bring back the last good one: '%s'", s.gitOn("restore", f.Path(formation.WrappedKeyFile)))
 }
 
 // explainNamed adds to why .key.age did not open that HEAD's list names a key which
@@ -346,7 +346,7 @@ func (s *session) explainNamed(ctx context.Context, f *formation.Formation, lock
 	if v.Believed() {
 		return e
 	}
-	e.Lines = append(s.explainKey(ctx, f, st, v).Lines, e.Lines...)
+	e.Lines = append(s.explainKey(ctx, f, st, v, nil).Lines, e.Lines...)
 	ask := fmt.Sprintf("ask a colleague whether '%s key fingerprint' prints %s there", s.again(), named.Fingerprint())
 	e.Hints = append([]string{ask + ": nothing else says that this key counts"}, e.Hints...)
 	return e

@@ -90,14 +90,15 @@ type Options struct {
 	Program string // the path of this program
 	Version string // of this program
 
-	Name    func(*formation.Formation) string // what a formation is called
-	Call    func(*formation.Formation) string // how this program is called on it; on the repository for nil
-	Show    func(path string) string          // a path as messages have it
-	Explain func(error) string                // an error in a line
-	Mend    func(scan.Finding) string         // the command that mends a finding; "" for none
-	Movable func(scan.Finding) bool           // whether extract takes what a finding speaks of
-	Away    func(*safefile.Error) string      // the command that clears the place of a file; "" for other trouble
-	Shell   shell.Shell                       // what remedies are typed in
+	Name    func(*formation.Formation) string          // what a formation is called
+	Call    func(*formation.Formation) string          // how this program is called on it; on the repository for nil
+	Show    func(path string) string                   // a path as messages have it
+	Explain func(error) string                         // an error in a line
+	Mend    func(scan.Finding) string                  // the command that mends a finding; "" for none
+	Movable func(scan.Finding) bool                    // whether extract takes what a finding speaks of
+	Git     func(words string, files ...string) string // a call of git's on files
+	Away    func(*safefile.Error) string               // the command that clears the place of a file; "" for other trouble
+	Shell   shell.Shell                                // what remedies are typed in
 
 	Looking func(i, n int) // told that formation i of n is looked at
 	Walked  func(commits int)
