@@ -221,6 +221,24 @@ func (j *Judge) keyFile(ctx context.Context, dir string) ([]scan.Finding, error)
 	return found, nil
 }
 
+// onlyNotIgnored leaves one finding for a .key that git does not have yet, and would
+// take in: a key-file is one that git has.
+func (j *Judge) onlyNotIgnored(ctx context.Context, report *Report) error {
+	loose := map[string]bool{}
+	for _, f := range report.Findings {
+		if f.Rule != scan.KeyNotIgnored {
+			continue
+		}
+		tracked, err := j.Repo.Tracked(ctx, []string{filepath.Join(j.Repo.Layout().Top, filepath.FromSlash(f.Path))})
+		if err != nil {
+			return err
+		}
+		loose[f.Path] = !tracked[0]
+	}
+	report.Findings = slices.DeleteFunc(report.Findings, func(f scan.Finding) bool { return f.Rule == scan.KeyFile && loose[f.Path] })
+	return nil
+}
+
 // shared finds formations that have one key, or one value for the same name. One
 // vault that links show in several folders is one, and shares with nobody.
 func shared(top string, snapshots []*Snapshot) []scan.Finding {
@@ -335,6 +353,9 @@ func (j *Judge) WorkTreeWithState(ctx context.Context, find func() ([]*formation
 		snapshots = append(snapshots, snapshot)
 	}
 	if report, err = j.WithState(ctx, report, snapshots); err != nil {
+		return nil, err
+	}
+	if err := j.onlyNotIgnored(ctx, report); err != nil {
 		return nil, err
 	}
 	vouched, err := j.Vouched(ctx, snapshots)
