@@ -295,21 +295,52 @@ func (s *session) wayOut(f scan.Finding, full string) way {
 	case owner != nil:
 		w.text, w.kind = fmt.Sprintf(extracts, s.on(owner.Dir)+" extract"), extractKind
 		w.all = fmt.Sprintf(extracts, s.anywhere()+" extract --all")
-	case f.Rule == scan.VaultNotEncrypted && f.Path != "" && f.Commit == "" && f.Broken == crypto.NotSealed && !s.atHead(f.Path):
-		w.text, w.kind = fmt.Sprintf("move it away, since it may hold values ('%s'), and out of what is to be committed ('%s')", s.shell().MoveHome(file), git("rm --cached --ignore-unmatch"))+imports(f, s.shell(), on), w.kind+" new"
+	case brokenVault(f) && s.fromGit(full) == "":
+		why, next := ", since it may hold values", imports(f, s.shell(), on)
+		if f.Broken != crypto.NotSealed {
+			why, next = "", s.backedUp(f, on)
+		}
+		w.text = fmt.Sprintf("move it away%s ('%s'), and out of what is to be committed ('%s')%s",
+			why, s.shell().MoveHome(file), git("rm --cached --ignore-unmatch"), next)
+		w.kind += " new"
 	case (f.Rule == scan.KeyFile || f.Foreign) && f.Where == "" && !s.knownToGit(f.Path):
 		w.text, w.kind = fmt.Sprintf("move the key out, since git does not track it yet: '%s'; '%s' where it is a copy that nobody needs", s.shell().MoveHome(file), s.shell().Remove(file)), w.kind+" untracked"
 	default:
-		tells := ""
+		tells, back := "", git("restore --staged --worktree")
+		if brokenVault(f) {
+			back = s.fromGit(full)
+		}
 		switch f.Rule {
 		case scan.GitFiles, scan.KeyNotIgnored:
 			tells = s.tellsGit(s.owner(f.Subject()))
 		}
-		w.text = remedy(f, remedyCalls{s.shell(), on, all, tells, file, git})
-		w.all = remedy(f, remedyCalls{s.shell(), "", s.anywhere(), "", file, git})
+		w.text = remedy(f, remedyCalls{s.shell(), on, all, tells, file, back, git})
+		w.all = remedy(f, remedyCalls{s.shell(), "", s.anywhere(), "", file, back, git})
 	}
 	w.named = strings.Contains(w.text, " "+file+"'") || strings.Contains(w.text, " "+s.gitArgument(full)+"'")
 	return w
+}
+
+// brokenVault reports whether a sealed file on disk, or in the index, is nothing to
+// open.
+func brokenVault(f scan.Finding) bool {
+	switch f.Broken {
+	case crypto.NotSealed, crypto.EmptyFile, crypto.Truncated:
+		return f.Rule == scan.VaultNotEncrypted && f.Path != "" && f.Commit == ""
+	}
+	return false
+}
+
+// backedUp says where a sealed file comes from that git has no whole one of.
+func (s *session) backedUp(f scan.Finding, on string) string {
+	text := "; bring the whole one back from a backup"
+	switch {
+	case on == "":
+		return text
+	case path.Base(f.Path) == formation.VaultFile:
+		return fmt.Sprintf("%s, or, where there is none, '%s init' begins an empty one", text, on)
+	}
+	return fmt.Sprintf("%s, or, where there is none, '%s share wrap' makes it again", text, on)
 }
 
 // knownToGit reports whether git tracks a file of the work tree, by its path from the

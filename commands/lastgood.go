@@ -8,6 +8,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/crypto"
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 )
 
@@ -18,22 +19,39 @@ func (s *session) lastGood(vault *formation.VaultError) string {
 		return "bring it back from a backup"
 	}
 	dir := filepath.Dir(vault.Path)
-	had := s.vaultInIndex(dir)
-	if had == nil {
-		return ""
-	}
-	switch crypto.ReasonOf(vault.Err) {
-	case crypto.WrongKey:
+	back := s.fromGit(vault.Path)
+	if had := s.vaultInIndex(dir); crypto.ReasonOf(vault.Err) == crypto.WrongKey && had != nil {
 		layout, _ := s.where()
 		if _, _, err := s.keys().Open(s.vaultPath(layout, &formation.Formation{Dir: dir}), had, nil); err != nil {
 			return "" // another key may open what lies here, and git has no better one
 		}
-	case crypto.NotSealed:
-		if _, err := crypto.Detect(had); err != nil {
-			return ""
-		}
 	}
-	return fmt.Sprintf("bring back the last good one: '%s'", s.gitOn("restore", vault.Path))
+	if back == "" {
+		return ""
+	}
+	return fmt.Sprintf("bring back the last good one: '%s'", back)
+}
+
+// fromGit is the call of git's that brings a sealed file back whole, from the index
+// rather than from the commit before; "" where git has none that is.
+func (s *session) fromGit(file string) string {
+	layout, _ := s.where()
+	repo, err := s.repository()
+	if err != nil || repo == nil || layout.Top == "" {
+		return ""
+	}
+	whole := func(content []byte) bool {
+		_, err := crypto.Detect(content)
+		return err == nil
+	}
+	name := judge.Label(layout.Top, paths.Place(file))
+	if content, err := judge.Read(s.ctx, judge.Index(repo), name); err == nil && whole(content) {
+		return s.gitOn("restore", file)
+	}
+	if whole(gitutil.Show(s.ctx, repo, "HEAD", name)) {
+		return s.gitOn("restore --staged --worktree", file)
+	}
+	return ""
 }
 
 // rotatedSince is when HEAD's history left the .key behind which does not open the
@@ -83,13 +101,4 @@ func (s *session) plainVault(dir string) *formation.VaultError {
 		return &formation.VaultError{Path: f.Path(formation.VaultFile), Err: err}
 	}
 	return nil
-}
-
-// atHead reports whether the last commit has a file, named from the top with /.
-func (s *session) atHead(file string) bool {
-	repo, err := s.repository()
-	if err != nil || repo == nil {
-		return false
-	}
-	return gitutil.Show(s.ctx, repo, "HEAD", file) != nil
 }

@@ -64,11 +64,11 @@ func ruleText(rule scan.Rule) string {
 
 // remedyCalls are what a remedy has a person type: in the shell sh, on and all how the program
 // is called, see callFor, tells how it writes git's lines, see tellsGit, file the file
-// that a finding is about, and git a call of git's on it.
+// that a finding is about, back what brings a vault back, and git a call of git's on it.
 type remedyCalls struct {
-	sh                   shell.Shell
-	on, all, tells, file string
-	git                  func(words string) string
+	sh                         shell.Shell
+	on, all, tells, file, back string
+	git                        func(words string) string
 }
 
 // remedy says how to get rid of a finding.
@@ -118,7 +118,7 @@ func remedy(f scan.Finding, t remedyCalls) string {
 		case vault && f.Broken == scan.BesideSeal && on != "":
 			return fmt.Sprintf("take the line out by hand; if it holds a value, '%s add NAME' stores that then", on)
 		}
-		return fmt.Sprintf("move it away, since it may hold values ('%s'), and bring the sealed one back: '%s'", t.sh.MoveHome(t.file), t.git("restore --staged --worktree")) + imports(f, t.sh, on)
+		return fmt.Sprintf("move it away, since it may hold values ('%s'), and bring the sealed one back: '%s'", t.sh.MoveHome(t.file), t.back) + imports(f, t.sh, on)
 	case scan.TemplateValue:
 		return fmt.Sprintf("'%s extract' moves the value into the vault, under another name where that has another value for it", on)
 	case scan.KeyNotIgnored:
@@ -170,7 +170,7 @@ func inWords(rule scan.Rule) bool {
 // rules.
 func ruleHelp(rule scan.Rule) string {
 	text := remedy(scan.Finding{Rule: rule, Path: "x"}, remedyCalls{
-		on: program, tells: program + " init", file: "FILE", git: func(words string) string { return "git " + words + " FILE" },
+		on: program, tells: program + " init", file: "FILE", back: "git restore --staged --worktree FILE", git: func(words string) string { return "git " + words + " FILE" },
 	})
 	if rule == scan.PlaintextKey {
 		text = fmt.Sprintf(extracts, program+" extract") + "; elsewhere, " + text
