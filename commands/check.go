@@ -91,10 +91,18 @@ func parseCheck(c *cli.Context) (checkOptions, error) {
 		return o, usage("--staged, --base, --range, --history and --stdin exclude each other").hint("give one of them, or none for the work tree")
 	case c.IsSet("base") && o.base == "" || c.IsSet("range") && o.commits == "":
 		return o, usage("a revision is missing").hint("see '%s -h'", c.Command.HelpName)
+	case !isRange(o.commits):
+		return o, usage("--range takes A..B, not '%s'", o.commits).hint("give both, as in 'main..HEAD'; '%s --base REF' takes one", c.Command.HelpName)
 	case !knownFormat(o.format):
 		return o, usage("--format is one of: %s", strings.Join(reportFormats[:], ", "))
 	}
 	return o, nil
+}
+
+// isRange reports whether a text, if any, is a range of commits.
+func isRange(text string) bool {
+	_, err := gitutil.ParseRange(text)
+	return text == "" || err == nil
 }
 
 func (s *session) check(ctx context.Context, o checkOptions) error {

@@ -55,7 +55,7 @@ func (g faultyGit) made() []string {
 	content, _ := os.ReadFile(g.calls)
 	calls := strings.Split(strings.TrimSpace(string(content)), "\n")
 	for i, call := range calls {
-		calls[i] = strings.TrimPrefix(call, "--no-pager -c core.fsmonitor=false -c core.quotePath=false ")
+		calls[i] = strings.TrimPrefix(call, "--no-pager -c core.fsmonitor=false -c core.quotePath=false -c advice.graftFileDeprecated=false ")
 	}
 	return calls
 }

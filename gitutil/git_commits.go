@@ -14,9 +14,21 @@ func (g *gitRepo) ResolveRev(ctx context.Context, rev string) (string, error) {
 	out, err := g.output(ctx, nil, "rev-parse", "--quiet", "--verify", rev+"^{commit}")
 	var owner *DubiousOwnershipError
 	if failed, ok := errors.AsType[*GitError](err); ok && (failed.Code == 1 || failed.Code == 128) && !errors.As(err, &owner) {
-		return "", &RevisionError{Rev: rev, Cause: strings.TrimPrefix(failed.Stderr, "fatal: ")}
+		return "", &RevisionError{Rev: rev, Cause: complaint(failed.Stderr)}
 	}
 	return strings.TrimSpace(string(out)), err
+}
+
+// complaint is the line of git's that says why it gave up, without what else it says.
+func complaint(stderr string) string {
+	for _, mark := range []string{"fatal: ", "error: "} {
+		for line := range strings.Lines(stderr) {
+			if cause, ok := strings.CutPrefix(line, mark); ok {
+				return strings.TrimSpace(cause)
+			}
+		}
+	}
+	return ""
 }
 
 // Unambiguous has git warn, whatever the settings say of that.
@@ -66,10 +78,14 @@ func revError(err error, revs ...string) error {
 		if !found {
 			continue
 		}
-		for _, rev := range revs {
-			if strings.HasPrefix(strings.TrimPrefix(rest, "^"), rev) {
-				return &RevisionError{Rev: rev}
+		named := ""
+		for _, rev := range revs { // HEAD stands at the beginning of HEAD~9, too
+			if strings.HasPrefix(strings.TrimPrefix(rest, "^"), rev) && len(rev) > len(named) {
+				named = rev
 			}
+		}
+		if named != "" {
+			return &RevisionError{Rev: named}
 		}
 		if len(revs) == 1 {
 			return &RevisionError{Rev: revs[0]}

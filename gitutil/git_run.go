@@ -93,7 +93,8 @@ func childEnv(environ []string, layout Layout) []string {
 // command prepares a run of git. The settings on its command line keep the
 // repository's own configuration from running a program through us.
 func (g *gitRepo) command(ctx context.Context, args ...string) *exec.Cmd {
-	fixed := []string{"--no-pager", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"}
+	fixed := []string{"--no-pager", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false",
+		"-c", "advice.graftFileDeprecated=false"} // GIT_GRAFT_FILE is ours, see childEnv
 	trace.Say(ctx, "git %s", brief(args))
 	cmd := exec.CommandContext(ctx, g.exe, append(fixed, args...)...)
 	cmd.Dir = g.dir
