@@ -199,6 +199,9 @@ func TestMalformedReferences(t *testing.T) {
 		{"llm:\n  api_keys:\n    openai: \"{{ secrets.X }}\"\n", "{{"},
 		{"llm:\n  api_keys:\n    openai: ${ secrets.X }\n", "${"},
 		{"llm:\n  api_keys:\n    openai: \"${{ secrets.A-B }}\"\n", "${{"},
+		{"openai: ${{ secrets.X }\n", "${{"}, {"openai: \"${{secrets.X}\"\nother: ${{ secrets.Y }}\n", "${{"}, {"openai: ${{ secrets.X", "${{"}, {"openai: \"${{ secrets.X\"\n", "${{"},
+		{"openai: ${{ secrets.X }\nother: {a: {b: c}}\n", "${{"}, {"openai: ${{ secrets.X\nother: ${{ secrets.Y }}\n", "${{"}, {"openai: |\n  ${{ secrets.X\n  and }}\n", "|"},
+		{"openai: \"${ { secrets.X } }\"\n", "${ {"}, {"openai: \"$ {{ secrets.X }}\"\n", "$ {{"}, {"openai: \"$({ secrets.X })\"\n", "$({"}, {"openai: \"$ { secrets.X }\"\n", "$ {"},
 	} {
 		if f := wantOne(t, s, "formation.afs", c.text, MalformedReference, c.at); f.Severity != Warning {
 			t.Error("a malformed reference is a warning")
@@ -210,7 +213,14 @@ func TestMalformedReferences(t *testing.T) {
     b: "${{secrets.B}}"
     c: "${{ secrets.C || '' }}"
     e: "Bearer ${{ secrets.E }}"
-# ${{ secret.X }} and {{ secrets.X }}
+    f: {g: ${{ secrets.G }}}
+    h: |
+      ${{ secrets.H
+      }}
+    i: { a: { secrets.X: 1 } }
+    j: ${ x } ({ secrets.Y })
+    k: "$${ secrets.X } ${{ secrets. } the secrets.X of ${{ x"
+# ${{ secret.X }} and {{ secrets.X }}, ${{ secrets.X } and ${ { secrets.X } }
 prompt: "${{ data.x }} ${{ context.y }} ${{ env.Z }} ${{ inputs.a }}"
 `)
 	wantNone(t, s, ".github/workflows/ci.yml", "env:\n  A: ${{ secrets.lower }}\n")

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 )
@@ -75,8 +76,9 @@ func plainReferences(text []byte) bool {
 	}
 }
 
-// nearReferences finds {{ secrets.X }} and ${ secrets.X }, which other tools
-// replace and MUXI does not.
+// nearReferences finds what no tool reads as MUXI's reference, and a person meant as
+// one: {{ secrets.X }} and ${ secrets.X } of other tools, a ${{ that nothing closes, a
+// sign between the $ and its braces.
 func nearReferences(text []byte) (hits []hit) {
 	for at := 0; ; {
 		next := bytes.Index(text[at:], []byte("secrets."))
@@ -84,26 +86,60 @@ func nearReferences(text []byte) (hits []hit) {
 			return hits
 		}
 		at += next
-		start := at
-		for start > 0 && text[start-1] == ' ' {
-			start--
-		}
-
+		start, live, ok := opening(text, at)
 		at += len("secrets.")
-		before := text[max(0, start-3):start]
-		switch {
-		case bytes.HasSuffix(before, []byte("${{")):
-			continue
-		case bytes.HasSuffix(before, []byte("{{")), bytes.HasSuffix(before, []byte("${")):
-			start -= 2
-		default:
+		message := "the runtime wants ${{ secrets.NAME }}"
+		if live {
+			message = "no }} closes it"
+			ok = leftOpen(text[at:])
+		}
+		if !ok {
 			continue
 		}
-
 		line := text[bytes.LastIndexByte(text[:start], '\n')+1 : start]
 		if !opensComment(string(line)) && !bytes.HasSuffix(line, []byte("$")) {
-			hits = append(hits, hit{rule: MalformedReference, start: start, end: at, field: start, place: variable(text, start),
-				message: "no reference: the runtime wants ${{ secrets.NAME }}"})
+			hits = append(hits, hit{rule: MalformedReference, start: start, end: at, field: start, place: variable(text, start), message: "no reference: " + message})
 		}
 	}
+}
+
+// opening returns where what looks like the beginning of a reference begins that ends
+// before text[end], and whether it is spelled ${{, as the runtime wants it.
+func opening(text []byte, end int) (start int, live, ok bool) {
+	blank := func(i int) int {
+		for i > 0 && (text[i-1] == ' ' || text[i-1] == '\t') {
+			i--
+		}
+		return i
+	}
+	start = end
+	at, braces := blank(end), 0
+	for braces < 2 && at > 0 && text[at-1] == '{' {
+		braces++
+		start = at - 1
+		at = blank(start)
+	}
+	if at > 0 && text[at-1] == '(' {
+		at = blank(at - 1)
+	}
+	if braces > 0 && at > 0 && text[at-1] == '$' {
+		start = at - 1
+		return start, bytes.HasPrefix(text[start:], []byte("${{")), true
+	}
+	return start, false, bytes.HasPrefix(text[start:end], []byte("{{")) // { { is a map in a map
+}
+
+// leftOpen reports whether a name stands here that no }} follows. Where one does, what
+// stands between is the formation's to judge.
+func leftOpen(rest []byte) bool {
+	end := span(rest, 0, isToken)
+	if end == 0 {
+		return false
+	}
+	rest, _, _ = bytes.Cut(rest[end:], []byte("${{"))
+	line := bytes.TrimLeft(rest[:lineLength(rest)], " \t")
+	if len(line) > 0 && strings.IndexByte("}\"'", line[0]) >= 0 {
+		rest = line // the value ends here, whatever the next ones hold
+	}
+	return !bytes.Contains(rest, []byte("}}"))
 }

@@ -157,7 +157,13 @@ func (s *Scanner) rules(name string, text []byte, mode Mode, lines bool) []hit {
 		if !ok {
 			file = base // of a formation all the same, by its looks
 		}
-		return append(hits, malformed(file, text)...)
+		near := placesOf(hits, MalformedReference)
+		for _, h := range malformed(file, text) {
+			if near.overlapped(h) == nil {
+				hits = append(hits, h)
+			}
+		}
+		return hits
 	}
 	if file, ok := s.inFormation(name); ok && formation.MayRefer(file) {
 		return append(tokens(name, text), malformed(file, text)...)
