@@ -15,6 +15,7 @@ const (
 	credential        // a literal in it is a key
 	localOrKey        // the same, but `local` stands for a provider without one
 	connection        // only what carries a password
+	access            // the same, and what is no connection string but a literal
 	environment       // a credential unless its value is a number, a boolean or a path
 	assignment        // NAME=value, judged as environment
 	headerLine        // Name: value, judged by the name
@@ -56,6 +57,8 @@ func roleOf(at *crumb, authType, name string) role {
 		return when(isSecretHeader(key), credential)
 	case parent == "parameters" && isSecretVariable(key):
 		return environment
+	case key == "connection_string" && parent == "auth":
+		return access
 	case key == "connection_string":
 		return connection
 	case parent == "auth" && key == "header_value":

@@ -206,6 +206,20 @@ func TestConnectionStrings(t *testing.T) {
 			wantNone(t, &Scanner{}, "formation.afs", document(path, value))
 		}
 	}
+	signed := "BlobEndpoint=https://x.blob.core.windows.net/;SharedAccessSignature=sv=2020&sig=abcDEF123456%3D"
+	for _, path := range []string{"memory.persistent.connection_string", "knowledge.sources[].auth.connection_string"} {
+		for _, value := range []string{signed, "jdbc:sqlserver://db.example.net:1433;user=app;password=hunter2-hunter2", "Server=h;Password=hunter2-hunter2"} {
+			wantOne(t, &Scanner{}, "agents/a.afs", document(path, value), PlaintextKey, value)
+		}
+		for _, value := range []string{"BlobEndpoint=https://x.blob.core.windows.net/;SharedAccessSignature=<signature>", "Server=h;Integrated Security=true",
+			"BlobEndpoint=https://x.blob.core.windows.net/", "/run/secrets/connection", `"${{ secrets.AZURE }}"`, "your-connection-string"} {
+			wantNone(t, &Scanner{}, "agents/a.afs", document(path, value))
+		}
+	}
+	for _, opaque := range []string{"hunter2-hunter2", "aHVudGVyMi1odW50ZXIyLWh1bnRlcg=="} { // a source's, which has no other credential beside it
+		wantOne(t, &Scanner{}, "agents/a.afs", document("knowledge.sources[].auth.connection_string", opaque), PlaintextKey, opaque)
+		wantNone(t, &Scanner{}, "formation.afs", document("memory.persistent.connection_string", opaque))
+	}
 	azure := "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=" + made(50, 86, alnum) + "=="
 	wantOne(t, &Scanner{}, "agents/a.afs", document("knowledge.sources[].auth.connection_string", azure), PlaintextKey, azure)
 }

@@ -109,6 +109,9 @@ func (l *leaf) judge(text []byte, r role) (hit, bool) {
 		value, skip = trimmed, len(value)-len(trimmed)
 	}
 
+	if r == access && (isConnection(value) || isSetting(value)) {
+		r = connection
+	}
 	switch {
 	case r == environment && (l.number || isSetting(value)), r == localOrKey && value == "local":
 		return hit{}, false
@@ -169,16 +172,19 @@ func isFilePath(value string) bool {
 	return strings.HasPrefix(value, "/") && (strings.Count(value, "/") > 1 || strings.Contains(value, ".") || len(value) < 20)
 }
 
-// hasPassword reports whether a connection string carries one: in a URL, as
-// user:password@, or as a field such as AccountKey=.
-func hasPassword(value string) bool {
-	text := []byte(value)
-	if bytes.Contains(text, []byte("://")) {
-		_, _, ok := leakyURL(text, 0)
-		return ok
-	}
+// isConnection reports whether a value is a URL, or made of name=value.
+func isConnection(value string) bool {
+	return strings.Contains(value, "://") || strings.Contains(strings.TrimRight(value, "="), "=")
+}
 
-	if user, rest, ok := strings.Cut(value, ":"); ok && !strings.ContainsAny(user, " ;=/@") {
+// hasPassword reports whether a connection string carries one: in a URL, as
+// user:password@, or as a field such as AccountKey=, beside which URLs may stand.
+func hasPassword(value string) bool {
+	if strings.Contains(value, "://") {
+		if _, _, ok := leakyURL([]byte(value), 0); ok {
+			return true
+		}
+	} else if user, rest, ok := strings.Cut(value, ":"); ok && !strings.ContainsAny(user, " ;=/@") {
 		if password, _, ok := cutLast(rest, "@"); ok && !isURLPlaceholder(password) {
 			return true
 		}
