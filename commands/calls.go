@@ -209,7 +209,7 @@ func (s *session) away(file *safefile.Error) string {
 	cause, path := file.Cause(), s.argument(file.Path)
 	link := strings.HasPrefix(cause, "it is a link to")
 	ours := judge.IsShared(filepath.ToSlash(file.Path)) || filepath.Base(file.Path) == formation.TemplateFile
-	if !ours || file.Op != "read" || !link && cause != "it is a folder" && cause != "it is not a regular file" {
+	if !ours || !link && cause != "it is a folder" && cause != "it is not a regular file" {
 		return ""
 	}
 	if repo, err := s.repository(); link && err == nil && repo != nil && repo.Layout().Top != "" {

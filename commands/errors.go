@@ -371,10 +371,10 @@ func (s *session) explainFile(file *safefile.Error) *Error {
 		e.hint("'%s' brings back the file that git has", s.away(file))
 	case s.away(file) != "":
 		e.hint("move it away: MUXI keeps a file of this name there; '%s'", s.away(file))
-	case strings.Contains(cause, "folder"), strings.Contains(cause, "regular file"):
-		e.hint("move it away: MUXI keeps a file of this name there")
-	case strings.Contains(cause, "is a directory"):
-		e.hint("a file is needed there, not a folder; nothing was changed")
+	case strings.Contains(cause, "folder"), strings.Contains(cause, "is a directory"):
+		e.hint("a file is needed there, not a folder%s", outcome)
+	case strings.Contains(cause, "regular file"):
+		e.hint("a plain file is needed there%s", outcome)
 	case strings.Contains(cause, "no space"), strings.Contains(cause, "quota"):
 		e.hint("free some space and %s%s", again, outcome)
 	case file.Op == "read" && strings.Contains(cause, "permission denied"):
