@@ -243,7 +243,12 @@ func (s *session) diffDirs(ctx context.Context, repo gitutil.Repository, from, t
 	if len(dirs) > 0 {
 		return dirs, nil
 	}
-	for _, one := range []*side{from, to} {
+	return s.vaultDirs(from, to)
+}
+
+// vaultDirs are the folders that have a vault on a side, from the top.
+func (s *session) vaultDirs(sides ...*side) (dirs []string, err error) {
+	for _, one := range sides {
 		for dir := range one.vaults {
 			dirs = append(dirs, dir)
 		}
@@ -251,7 +256,7 @@ func (s *session) diffDirs(ctx context.Context, repo gitutil.Repository, from, t
 	slices.Sort(dirs)
 	dirs = slices.Compact(dirs)
 	if !s.all && len(dirs) > 1 { // a bare repository
-		return nil, usage("there are %d formations and none was chosen", len(dirs)).hint("compare them all with --all")
+		return nil, usage("there are %d formations and none was chosen", len(dirs)).hint("take them all with --all")
 	}
 	return dirs, nil
 }

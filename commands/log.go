@@ -84,16 +84,16 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 	if err != nil {
 		return err
 	}
-	formations, err := s.formations()
+	dirs, formations, err := s.logDirs(ctx, repo)
 	if err != nil {
-		return err
+		return s.explainHistory(err)
 	}
-	layout := repo.Layout()
-	list := make([]logged, len(formations))
-	dirs := make([]string, len(formations))
-	for i, f := range formations {
-		list[i] = logged{Formation: s.name(f), Entries: []loggedEntry{}}
-		dirs[i] = s.fromTop(layout, f.Dir)
+	list := make([]logged, len(dirs))
+	for i, dir := range dirs {
+		list[i] = logged{Formation: dir, Entries: []loggedEntry{}}
+		if formations != nil {
+			list[i].Formation = s.name(formations[i])
+		}
 	}
 	// Thousands of small things are made and dropped; there is memory for them.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
@@ -137,6 +137,32 @@ func (s *session) log(ctx context.Context, o logOptions) error {
 		s.printLog(one)
 	}
 	return nil
+}
+
+// logDirs are the folders whose vaults are followed, from the top, and their formations.
+// A bare repository has none of these: there HEAD says which folders.
+func (s *session) logDirs(ctx context.Context, repo gitutil.Repository) (dirs []string, formations []*formation.Formation, err error) {
+	layout := repo.Layout()
+	if layout.Bare {
+		head, err := s.headSide(ctx, repo)
+		if err == nil {
+			err = head.read(ctx, repo, "")
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		if dirs, err = s.vaultDirs(head); err == nil && len(dirs) == 0 {
+			err = usage("HEAD of this bare repository has no %s", formation.VaultFile).hint("'git branch' lists what it has; 'git symbolic-ref HEAD refs/heads/NAME' sets which one HEAD is")
+		}
+		return dirs, nil, err
+	}
+	if formations, err = s.formations(); err != nil {
+		return nil, nil, err
+	}
+	for _, f := range formations {
+		dirs = append(dirs, s.fromTop(layout, f.Dir))
+	}
+	return dirs, formations, nil
 }
 
 // entryOf is what log tells of a commit; ok is false where it has nothing about

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
 )
 
 type renderOptions struct {
@@ -49,7 +51,7 @@ func (s *session) render(o renderOptions) error {
 	if err != nil {
 		return err
 	}
-	path, content, err := s.readRendered(f, o.file)
+	below, content, err := s.readRendered(f, o.file)
 	if err != nil {
 		return err
 	}
@@ -69,13 +71,9 @@ func (s *session) render(o renderOptions) error {
 		s.warnBackslash(stored, text)
 		return text, true
 	}
-	below, err := filepath.Rel(f.Dir, path)
-	if err != nil || !filepath.IsLocal(below) {
-		below = filepath.Base(path)
-	}
-	out, filling, err := formation.Render(filepath.ToSlash(below), content, value)
+	out, filling, err := formation.Render(below, content, value)
 	if err != nil {
-		return failed(err, "'%s' is no valid YAML: %v", s.show(path), err).hint("mend the file; the runtime could not load it either")
+		return failed(err, "'%s' is no valid YAML: %v", s.show(f.Path(below)), err).hint("mend the file; the runtime could not load it either")
 	}
 	if broken != nil {
 		return broken
@@ -100,21 +98,35 @@ func (s *session) render(o renderOptions) error {
 }
 
 // readRendered reads FILE from the current folder, else from the formation's.
-func (s *session) readRendered(f *formation.Formation, file string) (path string, content []byte, err error) {
-	path = f.Path(f.File)
+func (s *session) readRendered(f *formation.Formation, file string) (below string, content []byte, err error) {
+	path := f.Path(f.File)
 	if file != "" {
 		path = s.at(file)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(file) {
+			path = f.Path(file)
+		}
 	}
-	if base := filepath.Base(path); base == formation.KeyFile || base == formation.VaultFile {
-		return path, nil, usage("'%s' is no configuration", base).hint("see '%s render -h'", s.again())
+	below, known := s.configuration(f, path)
+	if there := paths.There(path); there && !known {
+		return "", nil, usage("'%s' is no configuration of %s", s.show(path), s.showFolder(f.Dir)).hint("see '%s render -h'", s.again())
 	}
-	content, err = safefile.Read(path, safefile.MaxSize)
-	if file != "" && errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(file) {
-		path = f.Path(file)
-		content, err = safefile.Read(path, safefile.MaxSize)
+	if content, err = safefile.Read(path, safefile.MaxSize); err != nil {
+		return "", nil, &safefile.Error{Op: "read", Path: path, Err: err}
 	}
-	if err != nil {
-		return path, nil, &safefile.Error{Op: "read", Path: path, Err: err}
+	return below, content, nil
+}
+
+// configuration is a file's path below the formation's folder, with /, where the runtime
+// would look for references in it. Whatever it is called, a key is none.
+func (s *session) configuration(f *formation.Formation, path string) (below string, ok bool) {
+	real := paths.Real(path)
+	layout, inside := s.where()
+	switch base := filepath.Base(real); {
+	case base == formation.KeyFile, base == formation.VaultFile, inside && (paths.Within(layout.CommonDir, real) || paths.Within(layout.GitDir, real)):
+		return "", false
 	}
-	return path, content, nil
+	if below, ok = paths.Below(f.Dir, path); !ok { // a folder of it may be a link to elsewhere
+		below, ok = paths.Below(paths.Real(f.Dir), real)
+	}
+	return below, ok && formation.MayRefer(below)
 }
