@@ -85,7 +85,8 @@ func (s *session) textconv(file string) error {
 
 // asItIs is what a diff has of a file that is no vault: git was told to ask about
 // it all the same, and a change of it must not vanish. Text is shown, which git
-// would have done; of what is none, a hash is.
+// would have done, and to git a NUL alone makes it none (letters in Latin-1 are
+// text); of what is none, a hash is.
 func asItIs(content []byte) []byte {
 	switch {
 	case len(content) == 0:
