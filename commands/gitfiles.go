@@ -14,6 +14,7 @@ import (
 	"github.com/muxi-ai/git-muxi-secrets/formation"
 	"github.com/muxi-ai/git-muxi-secrets/formation/safefile"
 	"github.com/muxi-ai/git-muxi-secrets/gitutil/paths"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/wildmatch"
 	"github.com/muxi-ai/git-muxi-secrets/hooks"
 	"github.com/muxi-ai/git-muxi-secrets/hooks/judge"
 )
@@ -111,6 +112,9 @@ func (w *writing) addLines(name string, lines ...string) error {
 	for _, line := range lines {
 		if have[line] {
 			// A line behind it takes it back: a person's word, not ours to undo.
+			if w.fresh && line == formation.KeyFile {
+				return w.keyTakenBack(path, content)
+			}
 			w.s.warn("%s has '%s', but git follows a later line that says otherwise", w.s.show(path), line)
 			continue
 		}
@@ -121,6 +125,22 @@ func (w *writing) addLines(name string, lines ...string) error {
 		return nil
 	}
 	return w.batch.Replace(path, text, 0o644)
+}
+
+// keyTakenBack refuses to make a key that git would take in, because of a line in a
+// .gitignore.
+func (w *writing) keyTakenBack(ignore string, content []byte) error {
+	at, by := 0, ""
+	for i, line := range strings.Split(string(content), "\n") {
+		if p, ok := wildmatch.Line(line, "", false); ok && p.Negated && p.Match(formation.KeyFile, false) {
+			at, by = i+1, strings.TrimSuffix(line, "\r")
+		}
+	}
+	e := failed(nil, "line %d of '%s' ('%s') has git take a new key in; nothing was changed", at, w.s.show(ignore), by)
+	if bytes.HasSuffix(content, []byte("\n")) {
+		return e.hint("take that line out, or overrule it: '%s'", w.s.shell().Append(formation.KeyFile, w.s.argument(ignore)))
+	}
+	return e.hint("take that line out")
 }
 
 // appendLine puts a line behind a file's last one, with the line ending that the
