@@ -97,6 +97,9 @@ func (w *writing) judgeKey(ctx context.Context) error {
 	}
 	if w.fresh {
 		w.pin = &formation.Pin{Key: w.Key.Public(), Signed: w.signed}
+		if pinned { // it was begun anew, and nothing leads to this one from the key before
+			w.pin.Accepted = []crypto.PublicKey{w.Key.Public()}
+		}
 		return nil
 	}
 	content, err := w.ReadList()
