@@ -254,13 +254,16 @@ func (w *writing) refuseAlias(named crypto.PublicKey) error {
 	if own == nil || named == w.Key.Public() {
 		return nil
 	}
-	if was, err := w.ReadKeyFile(); err == nil && was.Key.Equal(w.Key) {
+	was, err := w.ReadKeyFile()
+	if err == nil && was.Key.Equal(w.Key) {
 		return nil // it is in use, and nothing changes
 	}
 	e := (&Error{Code: exitNoKey}).line("the key of %s was not taken: %s is no key of its own; nothing was changed", w.s.name(w.Formation), fingerprintOf(w.Key.Public())).
 		line("%s", saidAlias(own))
-	return e.hint("have whoever gave it to you send the key itself: '%s key fingerprint' prints %s where that is", w.s.again(), fingerprintOf(own.Public())).
-		hint("where you have no %s, '%s unlock' puts yours back", formation.KeyFile, w.s.callOn(w.Formation))
+	if err != nil {
+		return e.hint("'%s unlock' puts yours back", w.s.callOn(w.Formation))
+	}
+	return e.hint("yours opens the vault, and stays; whoever gave you this one has the key itself where '%s key fingerprint' prints %s", w.s.again(), fingerprintOf(own.Public()))
 }
 
 // newcomers are the people of a list whom nobody vouched for.
