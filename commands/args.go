@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -19,7 +20,6 @@ func reorder(app *cli.App, args []string) []string {
 	if len(args) == 0 {
 		return args
 	}
-	args = detached(args)
 	out := []string{args[0]}
 	flags, commands := app.Flags, app.Commands
 	rest := args[1:]
@@ -44,20 +44,23 @@ func reorder(app *cli.App, args []string) []string {
 	return out
 }
 
-// detached spells -CDIR, as git and tar take it, as -C DIR.
-func detached(args []string) []string {
-	var out []string
-	for i, arg := range args {
-		if arg == "--" {
-			return append(out, args[i:]...)
-		}
-		if len(arg) > 2 && strings.HasPrefix(arg, "-C") && arg[2] != '=' {
-			out = append(out, "-C", arg[2:])
-			continue
-		}
-		out = append(out, arg)
+// apart spells short flags that were typed as one word apart, as git and tar take
+// them: -n1 is -n 1, and -qC a is -q -C a. What is a flag's whole name is that flag.
+func apart(flags []cli.Flag, word string) []string {
+	if len(word) < 3 || word[0] != '-' || word[1] == '-' {
+		return []string{word}
 	}
-	return out
+	if name, _, _ := strings.Cut(word[1:], "="); flagNamed(flags, name) != nil || flagNamed(flags, word[1:2]) == nil {
+		return []string{word}
+	}
+	if takesNext(flags, word[:2]) {
+		return []string{word[:2], word[2:]}
+	}
+	rest := apart(flags, "-"+word[2:])
+	if len(rest[0]) != 2 || flagNamed(flags, rest[0][1:]) == nil {
+		return []string{word} // the parser refuses it
+	}
+	return append([]string{word[:2]}, rest...)
 }
 
 // splitAtCommand finds the next command's name in args, which may have flags
@@ -65,6 +68,7 @@ func detached(args []string) []string {
 // of args.
 func splitAtCommand(flags []cli.Flag, commands []*cli.Command, args []string) (before []string, name string, rest []string) {
 	for i := 0; i < len(args); i++ {
+		args = slices.Concat(args[:i], apart(flags, args[i]), args[i+1:])
 		arg := args[i]
 		if arg == "--" {
 			break
@@ -95,6 +99,7 @@ func commandNamed(commands []*cli.Command, name string) *cli.Command {
 // partition separates the flags in args (with their values) from the rest.
 func partition(flags []cli.Flag, args []string) (lead, arguments []string) {
 	for i := 0; i < len(args); i++ {
+		args = slices.Concat(args[:i], apart(flags, args[i]), args[i+1:])
 		arg := args[i]
 		switch {
 		case arg == "--":

@@ -78,6 +78,9 @@ type typed struct {
 func parse(app *cli.App, words []string) *typed {
 	t := &typed{flags: app.Flags, commands: app.Commands, used: map[string]bool{}}
 	for i := 0; i < len(words); i++ {
+		if !t.plain {
+			words = slices.Concat(words[:i], apart(t.flags, words[i]), words[i+1:])
+		}
 		word := words[i]
 		switch {
 		case t.plain:
@@ -86,9 +89,6 @@ func parse(app *cli.App, words []string) *typed {
 			t.plain = true
 		case len(word) > 1 && word[0] == '-':
 			name, value, joined := strings.Cut(strings.TrimLeft(word, "-"), "=")
-			if rest, ok := strings.CutPrefix(word, "-C"); ok && rest != "" && !joined {
-				name, value, joined = "C", rest, true
-			}
 			flag := flagNamed(t.flags, name)
 			if flag == nil {
 				continue
