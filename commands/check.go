@@ -92,7 +92,7 @@ func parseCheck(c *cli.Context) (checkOptions, error) {
 	case c.IsSet("base") && o.base == "" || c.IsSet("range") && o.commits == "":
 		return o, usage("a revision is missing").hint("see '%s -h'", c.Command.HelpName)
 	case !isRange(o.commits):
-		return o, usage("--range takes A..B, not '%s'", o.commits).hint("give both, as in 'main..HEAD'; '%s --base REF' takes one", c.Command.HelpName)
+		return o, usage("--range takes A..B, not '%s'", o.commits).hint("give both, as in main..HEAD, or one revision with --base")
 	case !knownFormat(o.format):
 		return o, usage("--format is one of: %s", strings.Join(reportFormats[:], ", "))
 	}

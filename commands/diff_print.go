@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 
 	"github.com/muxi-ai/git-muxi-secrets/formation"
@@ -67,7 +68,8 @@ func (s *session) printUnreadable(d difference) {
 		fmt.Fprintf(s.Out, "%s: %s changed, and %s\n", sanitize(d.Formation), formation.VaultFile, d.Note)
 	}
 	if strings.HasSuffix(d.Note, "with the keys here") {
-		s.hint("get the key with '%s unlock' or '%s key import FILE'", s.again(), s.again())
+		on := s.onPath(path.Join(d.path, formation.VaultFile))
+		s.hint("get the key with '%s unlock' or '%s key import FILE'", on, on)
 	}
 }
 

@@ -234,10 +234,12 @@ func (s *session) sayHistory(past *history.History, o logOptions, list []logged)
 	if empty && o.name == "" {
 		s.say("no commit has changed a secret yet")
 	}
-	if slices.ContainsFunc(list, func(l logged) bool {
+	if i := slices.IndexFunc(list, func(l logged) bool {
 		return slices.ContainsFunc(l.Entries, func(e loggedEntry) bool { return !e.Readable })
-	}) {
-		s.hint("get the key with '%s unlock' or '%s key import FILE' to see what was changed in every commit", s.again(), s.again())
+	}); i >= 0 {
+		// Of several it names the first, so that it can be typed as it stands.
+		on := s.on(s.at(list[i].Formation))
+		s.hint("get the key with '%s unlock' or '%s key import FILE' to see what was changed in every commit", on, on)
 	}
 }
 

@@ -28,6 +28,11 @@ func (r *runner) mergeCommands() []*cli.Command {
 			UsageText:   "BASE OURS THEIRS MARKER-SIZE PATH",
 			Description: "   git muxi-secrets " + name + " %O %A %B %L -- %P",
 			Hidden:      true,
+			OnUsageError: func(c *cli.Context, err error, sub bool) error {
+				e := wrongUse(c, err)
+				e.Code = driverFailed // to git another one is a conflict
+				return e
+			},
 			Action: r.action(func(ctx context.Context, s *session, c *cli.Context) error {
 				if c.NArg() != 5 {
 					s.explain(s.usageOfDriver(name)).print(s.Err)

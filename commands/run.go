@@ -174,7 +174,9 @@ func (r *runner) app() *cli.App {
 // finish gives a command what all have in common.
 func finish(command *cli.Command) {
 	command.HideHelpCommand = true // else a secret called "help" prints help
-	command.OnUsageError = usageError
+	if command.OnUsageError == nil {
+		command.OnUsageError = usageError
+	}
 	command.CustomHelpTemplate = commandHelp
 	if len(command.Subcommands) > 0 {
 		command.Action = followed
@@ -218,8 +220,11 @@ func commonFlags() []cli.Flag {
 	}
 }
 
-// usageError phrases what the flag package says, without the values in it.
-func usageError(c *cli.Context, err error, _ bool) error {
+// usageError is wrongUse for a parser.
+func usageError(c *cli.Context, err error, _ bool) error { return wrongUse(c, err) }
+
+// wrongUse phrases what the flag package says, without the values in it.
+func wrongUse(c *cli.Context, err error) *Error {
 	text := err.Error()
 	see := "see '" + program + " -h'"
 	if c.Command != nil && c.Command.Name != "" && c.Command.Name != program {

@@ -292,6 +292,8 @@ func (s *session) printStanding(st *standing) {
 	if st.Opened != nil {
 		row("secrets", "%d stored, %d referred to", len(st.Secrets), len(st.References))
 		row("missing", "%s", namesOrNone(st.Missing))
+	} else if there, err := st.HasVault(); err == nil && !there {
+		row("secrets", "no %s, %d referred to", formation.VaultFile, len(st.References))
 	} else {
 		row("secrets", "%s does not open, %d referred to", formation.VaultFile, len(st.References))
 	}
@@ -328,7 +330,8 @@ func (s *session) printStanding(st *standing) {
 func (st *standing) lacksKey() bool {
 	switch st.Locked().(type) {
 	case *formation.NoKeyError, *formation.KeyError:
-		return !st.Fresh
+		there, err := st.HasVault()
+		return err != nil || there
 	case *formation.VaultError:
 		return crypto.ReasonOf(st.Locked()) == crypto.WrongKey
 	}
