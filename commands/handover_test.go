@@ -3,6 +3,7 @@
 package commands_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"filippo.io/age"
 )
 
 // utf16Text is a text as PowerShell's > writes it.
@@ -45,6 +48,30 @@ var handedOver = map[string]func(string) string{
 	"blank lines":     func(text string) string { return "\n\n" + text + "\n\n" },
 	"in quotes":       func(text string) string { return "\"" + strings.TrimSuffix(text, "\n") + "\"  \n" },
 	"single quotes":   func(text string) string { return "'" + strings.TrimSuffix(text, "\n") + "'\r\n" },
+}
+
+// An age file in binary may end in what is a blank in a text.
+func TestSealedKeyInBinary(t *testing.T) {
+	isolateProcess(t)
+	b := newSandbox(t, simpleExample, true)
+	b.do("value", "add", "OPENAI_API_KEY", "--stdin")
+	recipient, err := age.ParseX25519Recipient(ownIdentity(t))
+	must(t, err)
+	key := b.read(".key")
+	var sealed bytes.Buffer
+	for len(bytes.TrimSpace(sealed.Bytes())) == sealed.Len() {
+		sealed.Reset()
+		w, err := age.Encrypt(&sealed, recipient)
+		must(t, err)
+		_, err = w.Write([]byte(key))
+		must(t, err)
+		must(t, w.Close())
+	}
+	b.loseKey()
+	b.do(sealed.String(), "key", "import", "-")
+	if b.read(".key") != key {
+		t.Error("another key")
+	}
 }
 
 func TestHandedOverForms(t *testing.T) {

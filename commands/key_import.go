@@ -65,7 +65,9 @@ func (s *session) importKey(ctx context.Context, f *formation.Formation, content
 		return usage("there is no key in what was given: it is empty; nothing was changed").
 			hint("in CI: is the variable that holds the key set for this job?")
 	}
-	content = []byte(crypto.Unquote(string(bytes.TrimSpace(armoredBlock(crypto.HandedOver(content))))))
+	if !crypto.IsBinary(content) { // of which each byte counts
+		content = []byte(crypto.Unquote(string(bytes.TrimSpace(armoredBlock(crypto.HandedOver(content))))))
+	}
 	if format, err := crypto.Detect(content); err == nil && format == crypto.Age {
 		opened, err := s.openSealedKey(ctx, content, identities)
 		if err != nil {

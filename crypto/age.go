@@ -93,7 +93,7 @@ func (k *ageKey) seal(plaintext []byte) ([]byte, error) {
 // open opens an age file, armored or not, that [inspect] took for one.
 func (k *ageKey) open(sealed []byte) ([]byte, *Error) {
 	var src io.Reader = bytes.NewReader(sealed)
-	armored := !bytes.HasPrefix(sealed, []byte(ageIntro))
+	armored := !IsBinary(sealed)
 	if armored {
 		src = armor.NewReader(bytes.NewReader(trimBOM(sealed)))
 	}

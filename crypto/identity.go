@@ -85,7 +85,7 @@ func parseIdentities(content, pub []byte) ([]privateKey, string) {
 	if len(content) > maxIdentityFile {
 		return nil, "too large for a file of identities"
 	}
-	if bytes.HasPrefix(content, []byte(ageIntro)) || bytes.HasPrefix(trimBlanks(content), []byte(armor.Header)) {
+	if IsBinary(content) || bytes.HasPrefix(trimBlanks(content), []byte(armor.Header)) {
 		return parseLockedFile(content)
 	}
 	return parseOpenIdentities(content, pub)

@@ -23,13 +23,16 @@ func Detect(sealed []byte) (Format, error) {
 	return format, nil
 }
 
+// IsBinary reports whether content begins as an age file in binary does.
+func IsBinary(content []byte) bool { return bytes.HasPrefix(content, []byte(ageIntro)) }
+
 // Beside returns the offset of the first byte in a file that is no part of what
 // is sealed, and no blank around it; -1 where there is none. It is asked about
 // what [Detect] takes for a sealed file: readers are lenient and pass such bytes
 // over, so a vault may open and still hold words that everybody can read. Of an
 // age file in binary, nothing but its header can be told from ciphertext.
 func Beside(sealed []byte) int {
-	if bytes.HasPrefix(sealed, []byte(ageIntro)) {
+	if IsBinary(sealed) {
 		return -1
 	}
 	begin := len(sealed) - len(bytes.TrimPrefix(sealed, []byte("\xef\xbb\xbf")))
@@ -75,7 +78,7 @@ func inspect(sealed []byte) (Format, *Error) {
 	if len(trimBlanks(sealed)) == 0 {
 		return "", &Error{EmptyFile, blankDetail(sealed), nil}
 	}
-	if bytes.HasPrefix(sealed, []byte(ageIntro)) {
+	if IsBinary(sealed) {
 		return Age, nil
 	}
 	if filter := FilteredBy(sealed); filter != "" {
