@@ -128,9 +128,9 @@ func (s *session) argumentIn(folder, path string) string {
 // gitOn is a call of git's on files: with -C, and the files as they are named from
 // there, where git would not find their repository without.
 func (s *session) gitOn(words string, files ...string) string {
-	call := "git " + words
+	call := words
 	if top := s.otherTop(files); top != "" {
-		call = "git -C " + s.argument(top) + " " + words
+		call = "git -C " + s.argument(top) + strings.TrimPrefix(words, "git")
 	}
 	for _, file := range files {
 		call += " " + s.gitArgument(file)
@@ -216,7 +216,7 @@ func (s *session) away(file *safefile.Error) string {
 		name := judge.Label(repo.Layout().Top, file.Path)
 		entries, err := repo.ListIndex(s.ctx, func(path []byte, mode gitutil.Mode) bool { return string(path) == name && mode != gitutil.ModeLink })
 		if err == nil && len(entries) > 0 {
-			return s.gitOn("restore", file.Path)
+			return s.gitOn("git restore", file.Path)
 		}
 	}
 	return s.shell().Move(path, s.argument(file.Path+".moved"))
@@ -224,7 +224,7 @@ func (s *session) away(file *safefile.Error) string {
 
 // gitAdd is how git takes a remedy's files in.
 func (s *session) gitAdd(a *scan.Add) string {
-	call := "add"
+	call := "git add"
 	if a.Force {
 		call += " -f"
 	}
@@ -238,7 +238,7 @@ func (s *session) gitIgnore(file string) string {
 
 // gitRestore is how git brings a remedy's files back.
 func (s *session) gitRestore(r *scan.Restore) string {
-	return s.gitOn("restore --source="+r.From+" --staged --worktree --", s.belowTop(r.Files)...)
+	return s.gitOn("git restore --source="+r.From+" --staged --worktree --", s.belowTop(r.Files)...)
 }
 
 // belowTop are files by their paths from the top.

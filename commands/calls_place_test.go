@@ -103,6 +103,28 @@ func TestShellsAreSpokenInOnePlace(t *testing.T) {
 	}
 }
 
+// TestGitIsCalledOnFilesInOnePlace: a call of git's on a file of the repository has -C
+// and the file's name from there where the person is elsewhere, which gitOn knows.
+func TestGitIsCalledOnFilesInOnePlace(t *testing.T) {
+	called := regexp.MustCompile(`'git (rm|restore|add|checkout|ls-files|log)\b[^']*%s`)
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	below, err := filepath.Glob("*/*.go")
+	must(t, err)
+	for _, file := range append(files, below...) {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		content, err := os.ReadFile(file)
+		must(t, err)
+		for n, line := range strings.Split(string(content), "\n") {
+			if called.MatchString(line) {
+				t.Errorf("%s:%d has a call of git's of its own: %s", file, n+1, strings.TrimSpace(line))
+			}
+		}
+	}
+}
+
 // place is where a person stands, and how they name the formation from there.
 type place struct {
 	name   string

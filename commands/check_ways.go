@@ -289,7 +289,7 @@ func (s *session) wayOut(f scan.Finding, full string) way {
 	case f.Remedy.Stage && strings.ContainsFunc(file, unicode.IsControl):
 		return way{text: "the file on disk is without it: 'git add' stages that"} // no line to type has its name
 	case f.Remedy.Stage:
-		w.text, w.kind = fmt.Sprintf("the file on disk is without it: '%s' stages that", git("add")), "stage"
+		w.text, w.kind = fmt.Sprintf("the file on disk is without it: '%s' stages that", git("git add")), "stage"
 	case f.Rule == scan.TemplateValue && f.Remedy.Command != "":
 		return way{} // said behind its message
 	case owner != nil:
@@ -301,12 +301,12 @@ func (s *session) wayOut(f scan.Finding, full string) way {
 			why, next = "", s.backedUp(f, on)
 		}
 		w.text = fmt.Sprintf("move it away%s ('%s'), and out of what is to be committed ('%s')%s",
-			why, s.shell().MoveHome(file), git("rm --cached --ignore-unmatch"), next)
+			why, s.shell().MoveHome(file), git("git rm --cached --ignore-unmatch"), next)
 		w.kind += " new"
 	case (f.Rule == scan.KeyFile || f.Foreign) && f.Where == "" && !s.knownToGit(f.Path):
 		w.text, w.kind = fmt.Sprintf("move the key out, since git does not track it yet: '%s'; '%s' where it is a copy that nobody needs", s.shell().MoveHome(file), s.shell().Remove(file)), w.kind+" untracked"
 	default:
-		tells, back := "", git("restore --staged --worktree")
+		tells, back := "", git("git restore --staged --worktree")
 		if brokenVault(f) {
 			back = s.fromGit(full)
 		}

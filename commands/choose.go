@@ -91,7 +91,7 @@ func (s *session) deleted(e *Error) *Error {
 	if !s.inRepository() {
 		return e
 	}
-	call, gone := "restore", "deleted here"
+	call, gone := "git restore", "deleted here"
 	if layout, _ := s.where(); paths.There(filepath.Join(layout.GitDir, "info", "sparse-checkout")) {
 		call, gone = call+" --ignore-skip-worktree-bits", "not checked out here"
 	}

@@ -137,7 +137,7 @@ func (s *session) explainFormation(err error) *Error {
 	}
 	if gone, ok := errors.AsType[*formation.GoneError](err); ok {
 		return failed(err, "there is no '%s', though git tracks it", s.show(gone.Path)).
-			hint("'%s' brings it back; '%s' where there shall be none", s.gitOn("restore", gone.Path), s.gitOn("rm", gone.Path))
+			hint("'%s' brings it back; '%s' where there shall be none", s.gitOn("git restore", gone.Path), s.gitOn("git rm", gone.Path))
 	}
 	var key *formation.KeyError
 	if errors.As(err, &key) {
@@ -284,7 +284,7 @@ func (s *session) filteredHints(e *Error, on, file string) *Error {
 		lfs += " (which is not installed here)"
 	}
 	return e.hint("bring the file itself: %s, 'git-crypt unlock' for git-crypt", lfs).
-		hint("then '%s init' has git keep it as it is, and '%s' takes it in", on, s.gitOn("add --renormalize", file))
+		hint("then '%s init' has git keep it as it is, and '%s' takes it in", on, s.gitOn("git add --renormalize", file))
 }
 
 // explainElsewhere says where the key is that .key should be.
@@ -315,7 +315,7 @@ func (s *session) explainRetired(retired *formation.RetiredKeyError) *Error {
 	case step != nil && step.Remedy.Restore != nil:
 		e.hint("bring back what belongs together: '%s'", s.mendedBy(*step))
 	case step == nil: // else bringing a version back drops a value that no commit has
-		e.hint("bring back the vault of this branch: '%s'", s.gitOn(fmt.Sprintf("restore --source=%.10s", retired.Retired.Newest), vault))
+		e.hint("bring back the vault of this branch: '%s'", s.gitOn(fmt.Sprintf("git restore --source=%.10s", retired.Retired.Newest), vault))
 	}
 	return e.hint("only to look at a value of then: '%s get NAME --rev %.10s~1'", s.on(retired.Dir), retired.Retired.Commit).
 		hint("only if you mean to go back to it: '%s unlock --accept %s'", s.on(retired.Dir), retired.Found.Key.Fingerprint())
@@ -325,7 +325,7 @@ func (s *session) explainTracked(tracked *formation.TrackedKeyError) *Error {
 	path := s.show(tracked.Path)
 	return (&Error{Code: exitNoKey, Err: tracked}).
 		line("git tracks '%s', so it is not read: whoever wrote the commit chose what is in it, and everybody with a clone has it", path).
-		hint("take it out of git: '%s'", s.gitOn("rm --cached", tracked.Path)).
+		hint("take it out of git: '%s'", s.gitOn("git rm --cached", tracked.Path)).
 		hint("then, since others may have it, '%s rotate' makes a new one", s.callOn(&formation.Formation{Dir: tracked.Dir}))
 }
 

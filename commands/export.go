@@ -189,7 +189,7 @@ func (s *session) refuseTracked(ctx context.Context, f *formation.Formation, pat
 	}
 	if tracked[0] {
 		return refuse("git tracks '%s', and everybody with it would read every secret; nothing was written", s.show(path)).
-			hint("choose another name, or take the file out of git first: '%s'", s.gitOn("rm --cached", real))
+			hint("choose another name, or take the file out of git first: '%s'", s.gitOn("git rm --cached", real))
 	}
 	return refuse("git would track '%s', and everybody with it would read every secret; nothing was written", s.show(path)).
 		hint("have git ignore it first ('%s'), or write it outside of the repository", s.gitIgnore(real))

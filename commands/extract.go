@@ -166,7 +166,7 @@ func (s *session) sayNone(ctx context.Context, f *formation.Formation) error {
 	for _, file := range files {
 		shown = append(shown, s.show(file))
 	}
-	s.warn("what is staged of %s still has one: '%s' stages the file as it is now", list(shown), s.gitOn("add", files...))
+	s.warn("what is staged of %s still has one: '%s' stages the file as it is now", list(shown), s.gitOn("git add", files...))
 	return nil
 }
 

@@ -65,7 +65,7 @@ func (w *writing) overruled(ctx context.Context, attributes []judge.FileAttribut
 		}
 		if ignored[0] && !ignored[1] {
 			w.s.warn("git ignores %s: nobody else will have it", w.s.show(vault))
-			w.s.hint("'%s' takes it in", w.s.gitOn("add -f", vault))
+			w.s.hint("'%s' takes it in", w.s.gitOn("git add -f", vault))
 		}
 	}
 	var files []string

@@ -142,7 +142,7 @@ func (s *session) offerUntrack(ctx context.Context, file string, ask bool) error
 	tracked, err := repo.Tracked(ctx, []string{real})
 	if err != nil {
 		s.warn("whether git tracks '%s' is not known: %s", s.show(file), s.explain(err).Lines[0])
-		s.hint("'%s' names it where it does", s.gitOn("ls-files --", real))
+		s.hint("'%s' names it where it does", s.gitOn("git ls-files --", real))
 		return nil // what was asked for is done
 	}
 	if !tracked[0] {
@@ -166,10 +166,10 @@ func (s *session) offerUntrack(ctx context.Context, file string, ask bool) error
 	}
 	s.warn("git tracks '%s': whoever has the repository reads what is in it", s.show(file))
 	ignore := ""
-	if by, err := repo.IgnoredBy(ctx, []string{real}); err == nil && by[0] == "" {
+	if ignored, err := repo.Ignored(ctx, []string{real}); err == nil && !ignored[0] {
 		ignore = "' and '" + s.gitIgnore(real)
 	}
-	s.hint("take it out of git and keep the file: '%s%s'", s.gitOn("rm --cached", real), ignore)
+	s.hint("take it out of git and keep the file: '%s%s'", s.gitOn("git rm --cached", real), ignore)
 	return nil
 }
 

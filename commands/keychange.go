@@ -371,7 +371,7 @@ func (c *keyChange) putPeople(talk *crypto.Talk) error {
 			return err
 		case there:
 			return refuse("there is a %s and no %s: for whom the new key is to be wrapped is not known; nothing was changed", formation.WrappedKeyFile, formation.RecipientsFile).
-				hint("bring the list back: '%s'", c.s.gitOn("restore", list)).
+				hint("bring the list back: '%s'", c.s.gitOn("git restore", list)).
 				hint("or, if nobody of before is to unlock any more: '%s'", c.s.shell().Remove(c.s.argument(wrapped)))
 		case len(c.people.All()) == 0:
 			return nil // nobody shares it

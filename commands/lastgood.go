@@ -46,10 +46,10 @@ func (s *session) fromGit(file string) string {
 	}
 	name := judge.Label(layout.Top, paths.Place(file))
 	if content, err := judge.Read(s.ctx, judge.Index(repo), name); err == nil && whole(content) {
-		return s.gitOn("restore", file)
+		return s.gitOn("git restore", file)
 	}
 	if whole(gitutil.Show(s.ctx, repo, "HEAD", name)) {
-		return s.gitOn("restore --staged --worktree", file)
+		return s.gitOn("git restore --staged --worktree", file)
 	}
 	return ""
 }

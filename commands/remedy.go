@@ -90,14 +90,14 @@ func remedy(f scan.Finding, t remedyCalls) string {
 		return ""
 	}
 	if f.Filtered != "" {
-		return fmt.Sprintf("'%s' has git keep it as it is; then take the file itself in: '%s'", t.tells, t.git("add --renormalize"))
+		return fmt.Sprintf("'%s' has git keep it as it is; then take the file itself in: '%s'", t.tells, t.git("git add --renormalize"))
 	}
 	switch f.Rule {
 	case scan.KeyFile:
-		return fmt.Sprintf("take the key out: '%s'; if it was ever pushed, %s", t.git("rm --cached"), renews(on, all))
+		return fmt.Sprintf("take the key out: '%s'; if it was ever pushed, %s", t.git("git rm --cached"), renews(on, all))
 	case scan.KeyMaterial:
 		if f.Foreign {
-			return fmt.Sprintf("take the key out of the file, or the file out of the commit: '%s'; if it was ever pushed, %s", t.git("rm --cached"), renews(on, all))
+			return fmt.Sprintf("take the key out of the file, or the file out of the commit: '%s'; if it was ever pushed, %s", t.git("git rm --cached"), renews(on, all))
 		}
 		return "take the key out of the file; if it was ever pushed, " + renews(on, all)
 	case scan.KnownSecret:
@@ -134,7 +134,7 @@ func remedy(f scan.Finding, t remedyCalls) string {
 		if f.Remedy.Add != nil {
 			return "" // its message has it
 		}
-		return fmt.Sprintf("'%s' writes the lines; '%s' brings them along", t.tells, t.git("add"))
+		return fmt.Sprintf("'%s' writes the lines; '%s' brings them along", t.tells, t.git("git add"))
 	case scan.UnsettledMerge:
 		return fmt.Sprintf("settle each name: '%s resolve NAME --ours', '--theirs' or '--stdin'", on)
 	}
@@ -170,7 +170,7 @@ func inWords(rule scan.Rule) bool {
 // rules.
 func ruleHelp(rule scan.Rule) string {
 	text := remedy(scan.Finding{Rule: rule, Path: "x"}, remedyCalls{
-		on: program, tells: program + " init", file: "FILE", back: "git restore --staged --worktree FILE", git: func(words string) string { return "git " + words + " FILE" },
+		on: program, tells: program + " init", file: "FILE", back: "git restore --staged --worktree FILE", git: func(words string) string { return words + " FILE" },
 	})
 	if rule == scan.PlaintextKey {
 		text = fmt.Sprintf(extracts, program+" extract") + "; elsewhere, " + text

@@ -260,7 +260,7 @@ func (s *session) resolveNothing(ctx context.Context, m *merge.Merger, f *format
 	if w.editTemplate == nil {
 		return refuse("there is no conflict in %s", s.show(f.Path(formation.VaultFile))).
 			hint("names are settled while a merge, rebase, cherry-pick or stash has left %s open", formation.VaultFile).
-			hint("a conflict that 'git add' took away comes back with '%s'", s.gitOn("checkout -m --", f.Path(formation.VaultFile)))
+			hint("a conflict that 'git add' took away comes back with '%s'", s.gitOn("git checkout -m --", f.Path(formation.VaultFile)))
 	}
 
 	var err error
@@ -289,7 +289,7 @@ func (s *session) noSideLeft(ctx context.Context, m *merge.Merger, f *formation.
 	}
 	e := failed(nil, "the markers of the conflict in %s are not whole, and no side can be read from it", s.show(f.Path(formation.VaultFile)))
 	if commit, err := m.LastWhole(ctx, vaultPath); err == nil && commit != "" {
-		e.hint("bring back the last good one: '%s'", s.gitOn("restore --source="+commit[:min(len(commit), 10)], f.Path(formation.VaultFile)))
+		e.hint("bring back the last good one: '%s'", s.gitOn("git restore --source="+commit[:min(len(commit), 10)], f.Path(formation.VaultFile)))
 	}
 	return e
 }
@@ -308,7 +308,7 @@ func (s *session) explainMerge(ctx context.Context, err error, asked *asking) er
 	if none := (*merge.NoSideError)(nil); errors.As(err, &none) {
 		f, _ := s.formation()
 		return refuse("%s has no %s to take", whoseSide(none.Side), formation.VaultFile).
-			hint("'%s' takes it away for good", s.gitOn("rm", f.Path(formation.VaultFile)))
+			hint("'%s' takes it away for good", s.gitOn("git rm", f.Path(formation.VaultFile)))
 	}
 	e := s.explain(s.explainSide(ctx, err, false))
 	if asked.err != nil {

@@ -471,6 +471,6 @@ func (c *keyChange) settle(ctx context.Context, also ...string) {
 			files = append(files, f.Path(name))
 		}
 		s.warn("git still has both sides of a merge: %s", s.explain(err).Lines[0])
-		s.hint("what was written is whole: '%s'", s.gitOn("add", files...))
+		s.hint("what was written is whole: '%s'", s.gitOn("git add", files...))
 	}
 }

@@ -96,7 +96,7 @@ func (w *writing) stage() {
 		w.s.say("Staged %s", list(staged))
 	}
 	if len(left) > 0 {
-		w.s.hint("bring the rest into the commit, too: '%s'", w.s.gitOn("add", left...))
+		w.s.hint("bring the rest into the commit, too: '%s'", w.s.gitOn("git add", left...))
 	}
 }
 

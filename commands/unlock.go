@@ -315,7 +315,7 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 	case crypto.MergeMarkers, crypto.Truncated, crypto.NotSealed, crypto.EmptyFile:
 		e.Code = exitFailed
 		return e.line("cannot open '%s': %v", path, err).
-			hint("bring back the last good one: '%s'", s.gitOn("restore", f.Path(formation.WrappedKeyFile))).
+			hint("bring back the last good one: '%s'", s.gitOn("git restore", f.Path(formation.WrappedKeyFile))).
 			hint("or have someone who has the key wrap it again: '%s share wrap'", s.again())
 	}
 	if own, ok := errors.AsType[*Error](err); ok {
@@ -324,7 +324,7 @@ func (s *session) explainUnwrap(f *formation.Formation, err error, have *identit
 	if e := s.explain(err); e.Code == exitInterrupted || e.Code == exitUsage {
 		return e
 	}
-	return e.line("cannot open '%s': %v", path, err).hint("bring back the last good one: '%s'", s.gitOn("restore", f.Path(formation.WrappedKeyFile)))
+	return e.line("cannot open '%s': %v", path, err).hint("bring back the last good one: '%s'", s.gitOn("git restore", f.Path(formation.WrappedKeyFile)))
 }
 
 // explainNamed adds to why .key.age did not open that HEAD's list names a key which

@@ -81,23 +81,7 @@ func (g *gitRepo) plainPathspecs() []string {
 }
 
 func (g *gitRepo) Ignored(ctx context.Context, paths []string) ([]bool, error) {
-	by, err := g.IgnoredBy(ctx, paths)
-	return anyOf(by), err
-}
-
-func anyOf(by []string) []bool {
-	if by == nil {
-		return nil
-	}
-	ignored := make([]bool, len(by))
-	for i, file := range by {
-		ignored[i] = file != ""
-	}
-	return ignored
-}
-
-func (g *gitRepo) IgnoredBy(ctx context.Context, paths []string) ([]string, error) {
-	ignored := make([]string, len(paths))
+	ignored := make([]bool, len(paths))
 	list := g.layout.relative(paths)
 	if len(list.rel) == 0 {
 		return ignored, nil
@@ -111,14 +95,7 @@ func (g *gitRepo) IgnoredBy(ctx context.Context, paths []string) ([]string, erro
 	fields := bytes.Split(out, []byte{0})
 	for i := 0; i < len(list.at) && 4*i+3 < len(fields); i++ {
 		source, pattern := fields[4*i], fields[4*i+2]
-		if len(source) == 0 || bytes.HasPrefix(pattern, []byte("!")) {
-			continue
-		}
-		file := filepath.FromSlash(string(source))
-		if !filepath.IsAbs(file) {
-			file = filepath.Join(g.layout.Top, file)
-		}
-		ignored[list.at[i]] = file
+		ignored[list.at[i]] = len(source) > 0 && !bytes.HasPrefix(pattern, []byte("!"))
 	}
 	return ignored, nil
 }

@@ -116,21 +116,14 @@ func (r *goGitRepo) ignoreRules() *ignoreRules {
 	return newIgnoreRules(r.layout, excludes, r.config.truth("core.ignorecase"))
 }
 
-func (r *goGitRepo) Ignored(ctx context.Context, paths []string) ([]bool, error) {
-	by, err := r.IgnoredBy(ctx, paths)
-	return anyOf(by), err
-}
-
-func (r *goGitRepo) IgnoredBy(_ context.Context, paths []string) ([]string, error) {
+func (r *goGitRepo) Ignored(_ context.Context, paths []string) ([]bool, error) {
 	rules := r.ignoreRules()
-	ignored := make([]string, len(paths))
+	ignored := make([]bool, len(paths))
 	list := r.layout.relative(paths)
 	for i, rel := range list.rel {
 		info, err := os.Lstat(paths[list.at[i]])
 		isDir := err == nil && info.IsDir()
-		if rules.ignored(rel, isDir) {
-			ignored[list.at[i]] = rules.by(rel, isDir)
-		}
+		ignored[list.at[i]] = rules.ignored(rel, isDir)
 	}
 	return ignored, nil
 }

@@ -14,21 +14,15 @@ import (
 type ignoreRules struct {
 	read   func(dir string) string // a folder's .gitignore
 	fold   bool
-	top    string
-	shared []ignoreFile                   // info/exclude, then core.excludesFile, which is weaker
+	shared [][]wildmatch.Pattern          // info/exclude, then core.excludesFile, which is weaker
 	dirs   map[string][]wildmatch.Pattern // each folder's own .gitignore
 }
 
-type ignoreFile struct {
-	path  string
-	rules []wildmatch.Pattern
-}
-
 func newIgnoreRules(layout Layout, excludesFile string, fold bool) *ignoreRules {
-	r := &ignoreRules{read: patternsOnDisk(layout.Top, ".gitignore"), fold: fold, top: layout.Top, dirs: map[string][]wildmatch.Pattern{}}
+	r := &ignoreRules{read: patternsOnDisk(layout.Top, ".gitignore"), fold: fold, dirs: map[string][]wildmatch.Pattern{}}
 	for _, file := range []string{layout.ExcludeFile(), excludesFile} {
 		if file != "" {
-			r.shared = append(r.shared, ignoreFile{file, parseIgnore(readPatternFile(file), "", fold)})
+			r.shared = append(r.shared, parseIgnore(readPatternFile(file), "", fold))
 		}
 	}
 	return r
@@ -39,34 +33,24 @@ func (r *ignoreRules) ignored(path string, isDir bool) bool {
 	return wildmatch.Excluded(path, isDir, r.verdict)
 }
 
-// by is the file whose pattern has an ignored path ignored, or a folder above it.
-func (r *ignoreRules) by(path string, isDir bool) string {
-	for ; path != ""; path, isDir = parentOf(path), true {
-		if rule, file := r.last(path, isDir); rule != nil && !rule.Negated {
-			return file
-		}
-	}
-	return ""
-}
-
 // verdict gives the word of the last rule that matches, from the nearest file.
 func (r *ignoreRules) verdict(path string, isDir bool) bool {
-	rule, _ := r.last(path, isDir)
+	rule := r.last(path, isDir)
 	return rule != nil && !rule.Negated
 }
 
-func (r *ignoreRules) last(path string, isDir bool) (rule *wildmatch.Pattern, file string) {
+func (r *ignoreRules) last(path string, isDir bool) *wildmatch.Pattern {
 	for dir, more := parentOf(path), true; more; dir, more = parentOf(dir), dir != "" {
 		if rule := lastMatch(r.rulesIn(dir), path, isDir); rule != nil {
-			return rule, filepath.Join(r.top, filepath.FromSlash(dir), ".gitignore")
+			return rule
 		}
 	}
-	for _, f := range r.shared {
-		if rule := lastMatch(f.rules, path, isDir); rule != nil {
-			return rule, f.path
+	for _, rules := range r.shared {
+		if rule := lastMatch(rules, path, isDir); rule != nil {
+			return rule
 		}
 	}
-	return nil, ""
+	return nil
 }
 
 func lastMatch(rules []wildmatch.Pattern, path string, isDir bool) *wildmatch.Pattern {

@@ -28,10 +28,6 @@ type Repository interface {
 	// or not (git check-ignore --no-index).
 	Ignored(ctx context.Context, paths []string) ([]bool, error)
 
-	// IgnoredBy tells for each path which file has that pattern (absolute); "" for
-	// none.
-	IgnoredBy(ctx context.Context, paths []string) ([]string, error)
-
 	// Attributes gives for each path the value of each named attribute:
 	// "unspecified", "set", "unset", or the text behind "=".
 	Attributes(ctx context.Context, paths, names []string) ([]map[string]string, error)

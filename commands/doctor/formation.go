@@ -72,7 +72,7 @@ func (d *doctor) key(p *patient) {
 	if !p.Opened.Sealed && len(required) > 0 {
 		remedy := p.on + " setup"
 		if d.atHead(p, formation.VaultFile) {
-			remedy = d.Git("restore --source=HEAD", p.Path(formation.VaultFile))
+			remedy = d.Git("git restore --source=HEAD", p.Path(formation.VaultFile))
 		}
 		d.say(p, "vault", Fail, remedy, "there is no %s, and the files refer to %s", formation.VaultFile, some(required))
 	}
@@ -96,7 +96,7 @@ func (d *doctor) keyFails(p *patient) {
 	}
 	restore, resolve := d.Shell.List(d.shell(p.Path(formation.VaultFile))), ""
 	if d.repo != nil {
-		restore, resolve = d.Git("restore", p.Path(formation.VaultFile)), p.on+" resolve"
+		restore, resolve = d.Git("git restore", p.Path(formation.VaultFile)), p.on+" resolve"
 	}
 
 	err := p.Locked()
@@ -358,7 +358,7 @@ func (d *doctor) people(p *patient) {
 	case !paths.There(wrapped) && len(people.All()) > 0:
 		remedy := p.on + " share wrap"
 		if p.Locked() != nil {
-			remedy = d.Git("log --oneline --", wrapped)
+			remedy = d.Git("git log --oneline --", wrapped)
 		}
 		d.say(p, "people", Warn, remedy, "%s is missing, so that nobody in %s can unlock", formation.WrappedKeyFile, formation.RecipientsFile)
 	case p.step == nil && p.Opened != nil && paths.There(wrapped) && d.wrapsAnother(p):

@@ -210,7 +210,7 @@ func (p *patient) hasPeople() bool { return paths.There(p.Path(formation.Recipie
 func (d *doctor) gitKey(p *patient, tracked, ignored bool, lacking []judge.Lacking) {
 	key := p.Path(formation.KeyFile)
 	if tracked {
-		d.say(p, "key-tracked", Fail, d.Git("rm --cached", key), "git tracks %s: take it out, and then, if it was ever pushed, make a new one with 'rotate'", formation.KeyFile)
+		d.say(p, "key-tracked", Fail, d.Git("git rm --cached", key), "git tracks %s: take it out, and then, if it was ever pushed, make a new one with 'rotate'", formation.KeyFile)
 	}
 	if _, err := os.Lstat(key); err != nil {
 		return

@@ -39,7 +39,7 @@ func (d *doctor) keyHistory(ctx context.Context) {
 		var tracked *formation.TrackedKeyError
 		switch {
 		case l.owner != nil && errors.As(l.owner.Locked(), &tracked):
-			d.say(l.owner, "key-history", Fail, d.Git("rm --cached", tracked.Path), "a key that git tracks is in the history (%s, commit %s): whoever has a clone has it; take it out of git, then make a new one with 'rotate'", l.path, short)
+			d.say(l.owner, "key-history", Fail, d.Git("git rm --cached", tracked.Path), "a key that git tracks is in the history (%s, commit %s): whoever has a clone has it; take it out of git, then make a new one with 'rotate'", l.path, short)
 		case l.user != nil:
 			d.say(l.user, "key-history", Fail, l.user.on+" rotate", "the key in use is in the history (%s, commit %s): whoever has a clone can open %s", l.path, short, formation.VaultFile)
 		case l.owner != nil:
@@ -155,7 +155,7 @@ func (d *doctor) leaks(ctx context.Context) {
 				remedy = d.gitAdd(f.places)
 			}
 		case f.rule == scan.KeyFile:
-			if remedy = d.Git("rm --cached", f.places[0].path); !d.tracks(ctx, f.places[0].path) {
+			if remedy = d.Git("git rm --cached", f.places[0].path); !d.tracks(ctx, f.places[0].path) {
 				remedy = d.Shell.MoveHome(d.shell(f.places[0].path))
 			}
 		case f.p != nil && f.rule == scan.SharedKey:
@@ -191,7 +191,7 @@ func (d *doctor) gitAdd(places []place) string {
 			files = append(files, at.path)
 		}
 	}
-	return d.Git("add", files...)
+	return d.Git("git add", files...)
 }
 
 // findings are those of a plain check, but for what is said already.
