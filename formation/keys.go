@@ -52,10 +52,12 @@ type Finder interface {
 	// Tracked reports whether git tracks the file at a path.
 	Tracked(path string) (bool, error)
 	// WorkTrees are the folders that the formation in dir has in the repository's
-	// other work trees, the main one first. Main is that alone; "" where dir lies in
-	// it, or there is none.
+	// other work trees, the main one first.
 	WorkTrees(dir string) []string
-	Main(dir string) string
+	// StandIns are those of them whose .key counts as that of a dir which has none:
+	// for one in a linked work tree that in the main one, or where the repository has
+	// no main one those in all; for one in the main one none.
+	StandIns(dir string) []string
 	// Earlier are the folders that it had before by HEAD's history, in any work
 	// tree, the latest first.
 	Earlier(dir string) []string
@@ -170,7 +172,8 @@ func (f *Formation) ReadKey() (*crypto.Key, error) {
 
 // ReadKeyFile reads the formation's .key, following a symbolic link. In a linked work
 // tree that has none, that of the same folder in the main one counts, since git brings
-// no .key along; and while there is no vault yet, that of any. It fails with
+// no .key along; without a main one, and while there is no vault yet, that of any. It
+// fails with
 // *NoKeyError, *KeyError, *TrackedKeyError, *ArrivedKeyError, *safefile.Error, or with
 // what git says.
 func (f *Formation) ReadKeyFile() (*FoundKey, error) {
@@ -191,12 +194,9 @@ func (f *Formation) ReadKeyFile() (*FoundKey, error) {
 	if missing.Link, _ = os.Readlink(path); missing.Link == "" && f.Finder != nil {
 		dirs := f.Finder.WorkTrees(f.Dir)
 		if missing.Vault {
-			dirs = []string{f.Finder.Main(f.Dir)}
+			dirs = f.Finder.StandIns(f.Dir)
 		}
 		for _, dir := range dirs {
-			if dir == "" {
-				continue // this is the main one
-			}
 			if found := f.readElsewhere(dir, InFolder); found != nil {
 				return found, nil
 			}

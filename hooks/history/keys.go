@@ -491,13 +491,16 @@ func (k *Keys) WorkTrees(dir string) []string {
 	return dirs
 }
 
-// Main is the part of a formation.Finder.
-func (k *Keys) Main(dir string) string {
-	rel, ok := k.fromTop(dir)
-	if main := k.main(); ok && k.repo != nil && main != "" {
-		return filepath.Join(main, filepath.FromSlash(rel))
+// StandIns is the part of a formation.Finder.
+func (k *Keys) StandIns(dir string) []string {
+	dirs := k.WorkTrees(dir)
+	switch {
+	case k.layout.GitDir == k.layout.CommonDir:
+		return nil
+	case k.main() != "":
+		return dirs[:min(1, len(dirs))]
 	}
-	return ""
+	return dirs
 }
 
 // Kept is the part of a formation.Finder.
