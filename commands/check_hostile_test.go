@@ -226,9 +226,10 @@ func TestHostileSettings(t *testing.T) {
 		}
 	}
 	want := []string{"plaintext-key notes.txt:1:8"}
-	r.finds(1, append([]string{"git-files .gitattributes:1:1", "git-files .gitattributes:1:1"}, want...))
+	filtered := append([]string{"git-files .gitattributes:1:1", "git-files .gitattributes:1:1"}, want...)
+	r.finds(1, filtered)
 	untouched("check")
-	r.finds(1, want, "--staged")
+	r.finds(1, filtered, "--staged")
 	untouched("check --staged")
 	if res := r.muxi("hook-run", "pre-commit"); res.code != 1 {
 		t.Errorf("hook-run: exit %d\n%s", res.code, res.err)

@@ -63,7 +63,7 @@ func TestCheckState(t *testing.T) {
 		}},
 		{name: "one value, two names", make: func(r *repo) { r.formation("other", "ANOTHER=hunter2-hunter2") }},
 		{name: "key-not-ignored", make: func(r *repo) { r.remove("agent/.gitignore"); r.remove(".git/info/exclude") },
-			want: []string{"key-file agent/.key:1:1", "key-not-ignored agent/.key:1:1"}, base: []string{"git-files agent/.gitignore:1:1", "key-not-ignored agent/.key:1:1"}, code: 1},
+			want: []string{"key-not-ignored agent/.key:1:1"}, base: []string{"git-files agent/.gitignore:1:1", "key-not-ignored agent/.key:1:1"}, code: 1},
 		{name: "key-not-ignored, but in this clone", make: func(r *repo) { r.remove("agent/.gitignore") },
 			want: []string{"key-not-ignored agent/.key:1:1"}, base: []string{"git-files agent/.gitignore:1:1", "key-not-ignored agent/.key:1:1"}, code: 1},
 		{name: "no key to ignore", make: func(r *repo) { r.remove("agent/.gitignore"); r.remove("agent/.key") }, base: []string{"git-files agent/.gitignore:1:1"}, baseCode: 1},

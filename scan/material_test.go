@@ -117,6 +117,14 @@ func TestVault(t *testing.T) {
 		noValue(t, found, "hunter2-hunter2")
 	}
 	wantNone(t, &Scanner{}, "secrets.enc", sealedToken())
+	// What is sealed may have a token's form by chance.
+	token := "vcp_" + made(7, 24, alnum)
+	chance := sealedToken()[:30] + "-" + token + "-" + sealedToken()[60:]
+	wantNone(t, &Scanner{}, "secrets.enc", chance)
+	wantOne(t, &Scanner{}, "a.txt", chance, PlaintextKey, token)
+	if found := (&Scanner{}).File("secrets.enc", []byte(sealedToken()+"\n"+token+"\n"), Regular); len(found) != 2 {
+		t.Errorf("a token behind what is sealed: %v", found)
+	}
 }
 
 func sealedToken() string {

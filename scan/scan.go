@@ -80,20 +80,22 @@ func (s *Scanner) content(name, path string, content []byte, mode Mode) []Findin
 		return findings(path, []reading{{hits: []hit{keyFileHit(kind)}}})
 	}
 
-	alone := len(all) == 1
+	alone, last := len(all) == 1, &all[len(all)-1]
+	mustBeSealed := isSealed(baseOf(name)) && mode == Regular
+	var unsealed []hit
+	if mustBeSealed {
+		unsealed = vault(content, last.skipped)
+	}
 	for i := range all {
 		r := &all[i]
 		rules := func(text []byte) []hit { return s.rules(name, text, mode, r.isText || alone) }
-		if len(content) > MaxText {
+		if len(content) > MaxText || mustBeSealed && len(unsealed) == 0 { // what is sealed has a token's form by chance alone
 			rules = nil
 		}
 		r.hits, r.more = s.text(name, r.text, rules)
 	}
 
-	if isSealed(baseOf(name)) && mode == Regular {
-		last := &all[len(all)-1]
-		last.hits = append(last.hits, vault(content, last.skipped)...)
-	}
+	last.hits = append(last.hits, unsealed...)
 	return findings(path, all)
 }
 
@@ -219,8 +221,8 @@ func (k *Known) hit(text []byte, m match) hit {
 	return h
 }
 
-// vault judges the file that must be sealed, and nothing but sealed. Its text is
-// judged like any other's as well. skipped is how many bytes of it precede those
+// vault judges the file that must be sealed, and nothing but sealed. The text of one
+// that is not is judged like any other's as well. skipped is how many bytes of it precede those
 // that hits count from.
 func vault(content []byte, skipped int) []hit {
 	if _, err := crypto.Detect(content); err != nil {
