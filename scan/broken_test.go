@@ -117,3 +117,20 @@ func TestBrokenYAML(t *testing.T) {
 		t.Run(name, func(t *testing.T) { wantNone(t, &Scanner{}, "mcp/x.afs", "id: x\n"+text) })
 	}
 }
+
+// Each item of a list keeps its own place, which the fingerprint is made of.
+func TestBrokenListKeepsPlaces(t *testing.T) {
+	text := "mcp:\n  servers:\n"
+	for _, id := range []string{"a", "b", "c"} {
+		text += "  - id: " + id + "\n    auth:\n      type: bearer\n      token: literal-4711-" + id + "\n"
+	}
+	found := (&Scanner{IsFormation: func(string) bool { return true }}).File("agent/formation.afs", []byte(text+"  - id: [broken\n"), Regular)
+	if len(found) != 3 {
+		t.Fatal(summary(found))
+	}
+	for i, id := range []string{"a", "b", "c"} {
+		if want := "mcp.servers[" + id + "].auth.token"; !strings.Contains(found[i].Message, want) || found[i].Line != 6+4*i {
+			t.Errorf("line %d: %s, want %s", found[i].Line, found[i].Message, want)
+		}
+	}
+}
