@@ -25,6 +25,7 @@ type suite struct {
 	folder  string // where its tests run
 	args    []string
 	tests   []string // by name
+	all     bool     // of the package
 	below   string   // "/" and which of their subtests; empty for all
 	timeout time.Duration
 }
@@ -62,7 +63,7 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 	var others []suite
 	for _, with := range o.with {
 		pkg, tests, _ := strings.Cut(with, ":")
-		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests, o.shortArg()}, below: below(tests)}
+		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests, o.shortArg()}, all: tests == ".", below: below(tests)}
 		took, _, err := passes(ctx, &other, o, work)
 		if err != nil {
 			return nil, err
@@ -85,7 +86,7 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 			suites[folder] = []suite{own}
 		}
 		for _, other := range others {
-			if filepath.Clean(other.pkg) != folder {
+			if !other.all || filepath.Clean(other.pkg) != folder { // else they are its own
 				suites[folder] = append(suites[folder], other)
 			}
 		}
