@@ -339,6 +339,13 @@ func TestChoosesOneOfSeveral(t *testing.T) {
 	c.waitFor("ONLY_HERE")
 	c.exit(0)
 
+	c = b.onTerminal(t, stdinNull, "list")
+	c.waitFor("Number (1-2): ")
+	c.typed("0\r")
+	c.typed("1\r")
+	c.waitFor("OPENAI_API_KEY")
+	c.exit(0)
+
 	c = b.onTerminal(t, stdinNull, "get", "ONLY_HERE")
 	c.waitFor("Number (1-2): ")
 	c.typed("other\r")
