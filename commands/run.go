@@ -231,7 +231,6 @@ func wrongUse(c *cli.Context, err error) *Error {
 		see = fmt.Sprintf("see '%s -h'", c.Command.HelpName)
 	}
 	if name, ok := strings.CutPrefix(text, "flag provided but not defined: -"); ok {
-		name, _, _ = strings.Cut(strings.TrimPrefix(name, "-"), "=")
 		if !plainWord(name) && len(name) != 1 {
 			return usage("unknown flag (not repeated here, since it may hold a value)").hint("%s", see)
 		}
