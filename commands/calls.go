@@ -125,8 +125,8 @@ func (s *session) argumentIn(folder, path string) string {
 	return s.shell().Escape(shown)
 }
 
-// gitOn is a call of git's on files: with -C, and the files as they are named from
-// there, where git would not find their repository without.
+// gitOn is a call of git's, on files or on the repository at hand: with -C, and the
+// files as they are named from there, where git would not find their repository without.
 func (s *session) gitOn(words string, files ...string) string {
 	call := words
 	if top := s.otherTop(files); top != "" {
@@ -146,14 +146,11 @@ func (s *session) gitArgument(file string) string {
 	return s.argument(file)
 }
 
-// otherTop is the top of the work tree that has files; "" where the person is in it,
-// or none has them.
+// otherTop is the top of the work tree that has files, of the one at hand for none; ""
+// where the person is in it, or none has them.
 func (s *session) otherTop(files []string) string {
-	if len(files) == 0 {
-		return ""
-	}
 	layout, _ := s.where()
-	if layout.Top == "" || !paths.Within(layout.Top, paths.Place(files[0])) {
+	if len(files) > 0 && (layout.Top == "" || !paths.Within(layout.Top, paths.Place(files[0]))) {
 		var err error
 		if layout, err = gitutil.Discover(filepath.Dir(files[0]), s.Getenv); err != nil {
 			return ""
@@ -184,7 +181,7 @@ func (s *session) mendedBy(f scan.Finding) string {
 	case f.Remedy.Command == "init":
 		return s.tellsGit(s.owner(f.Subject()))
 	case f.Remedy.Git != "":
-		return "git " + f.Remedy.Git
+		return s.gitOn("git " + f.Remedy.Git)
 	case f.Remedy.Command != "":
 		return s.onPath(f.Subject()) + " " + f.Remedy.Command
 	}

@@ -176,10 +176,10 @@ func conflictIn(path string, state *merge.State) *Error {
 func (s *session) goBack(ctx context.Context) string {
 	if repo, err := s.repository(); err == nil && repo != nil {
 		if operation, err := repo.Operation(ctx); err == nil && operation.Kind != "" {
-			return "'git " + operation.Kind + " --abort'"
+			return "'" + s.gitOn("git "+operation.Kind+" --abort") + "'"
 		}
 	}
-	return "'git reset --merge'"
+	return "'" + s.gitOn("git reset --merge") + "'"
 }
 
 // explainSide says why a side of a merge does not open. A simulated merge leaves

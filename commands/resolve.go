@@ -158,9 +158,6 @@ func (s *session) resolve(ctx context.Context, o resolveOptions) error {
 	if unsaid {
 		s.sayRetired(ctx, m, r.State.Path, r.Result, r.Result.Vault)
 	}
-	if unsaid {
-		s.sayRetired(ctx, m, r.State.Path, r.Result, r.Result.Vault)
-	}
 	name := ""
 	if o.name != "" {
 		if name, err = r.Contested(o.name); err != nil {

@@ -274,11 +274,12 @@ func (s *session) shareWrap(ctx context.Context, f *formation.Formation) error {
 	if err := c.put(s.talk(ctx)); err != nil {
 		return err
 	}
-	switch {
-	case left && len(gone) > 0 && c.Sealed:
-		c.settle(ctx, formation.VaultFile)
-	case left:
-		c.settle(ctx)
+	if left {
+		var sealed []string
+		if len(gone) > 0 && c.Sealed {
+			sealed = []string{formation.VaultFile}
+		}
+		c.settle(ctx, sealed...)
 	}
 	if len(gone) > 0 {
 		s.say("Rotated the key of %s, since %s left the list: it is now %s", s.name(f), judge.People(gone), keyNow(c.Key))
