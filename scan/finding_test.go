@@ -177,3 +177,35 @@ func TestFindingsHoldNoValue(t *testing.T) {
 		}
 	}
 }
+
+// Of several detectors that see one text the first says what it is; what it does
+// not know it has from the others.
+func TestOneTextSeenByMany(t *testing.T) {
+	seen := func(start, end int, place, message string, random bool) hit {
+		return hit{rule: PlaintextKey, start: start, end: end, field: start, place: place, message: message, random: random}
+	}
+	for _, c := range []struct {
+		name string
+		hits []hit
+		want []hit
+	}{
+		{"the first place stays", []hit{seen(3, 9, "a", "first", false), seen(3, 9, "b", "second", false)}, []hit{seen(3, 9, "a", "first", false)}},
+		{"of none that knows a place the first speaks", []hit{seen(3, 9, "", "first", false), seen(3, 9, "", "second", false)}, []hit{seen(3, 9, "", "first", false)}},
+		{"who knows the place speaks", []hit{seen(3, 9, "", "first", false), seen(3, 9, "b", "second", false)}, []hit{seen(3, 9, "b", "second", false)}},
+		{"the longest end", []hit{seen(3, 9, "a", "first", false), seen(4, 12, "", "second", false), seen(11, 14, "", "third", false)}, []hit{seen(3, 14, "a", "first", false)}},
+		{"side by side", []hit{seen(3, 9, "", "first", false), seen(9, 12, "b", "second", false)}, []hit{seen(3, 9, "", "first", false), seen(9, 12, "b", "second", false)}},
+	} {
+		if got := merge(slices.Clone(c.hits)); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+
+	random := merge([]hit{seen(3, 20, "a", "first", false), seen(5, 9, "", "second", true)})
+	if len(random) != 1 || !random[0].random || random[0].from != 5 || random[0].to != 9 {
+		t.Errorf("what is random within it: %+v", random)
+	}
+	random = merge([]hit{seen(3, 20, "a", "first", true), seen(5, 9, "", "second", true)})
+	if len(random) != 1 || random[0].from != 3 || random[0].to != 20 {
+		t.Errorf("random as a whole: %+v", random)
+	}
+}
