@@ -284,7 +284,7 @@ func (s *session) filteredHints(e *Error, on, file string) *Error {
 		lfs += " (which is not installed here)"
 	}
 	return e.hint("bring the file itself: %s, 'git-crypt unlock' for git-crypt", lfs).
-		hint("then '%s init' has git keep it as it is, and '%s' takes it in", on, s.gitOn("git add --renormalize", file))
+		hint("then '%s doctor --fix' has git keep it as it is, and '%s' takes it in", on, s.gitOn("git add --renormalize", file))
 }
 
 // explainElsewhere says where the key is that .key should be.
