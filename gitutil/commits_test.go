@@ -208,6 +208,13 @@ func TestRevisions(t *testing.T) {
 			return repo.ResolveRev(context.Background(), rev)
 		})
 	}
+	for range 14 {
+		r.git("commit", "-q", "--allow-empty", "-m", "far")
+	}
+	for _, rev := range []string{"HEAD~2", "HEAD~3", "HEAD~4", "HEAD~5", "HEAD~6", "HEAD~7", "HEAD~8", "HEAD~9", "HEAD~10", "HEAD~13"} {
+		r.both(false, r.git("rev-parse", rev), func(repo Repository) (string, error) { return repo.ResolveRev(context.Background(), rev) })
+	}
+	r.git("reset", "-q", "--hard", "HEAD~14")
 	base := func(a, b string) func(repo Repository) (string, error) {
 		return func(repo Repository) (string, error) {
 			id, ok, err := repo.MergeBase(context.Background(), a, b)

@@ -60,6 +60,11 @@ func TestDiscover(t *testing.T) {
 			r.git("init", "-q", "--bare", "../b.git")
 			return r.at("../b.git/refs")
 		}, false},
+		{"bare, said without a value", func(r *testRepo) *testRepo {
+			r.git("init", "-q", "--bare", "../b.git")
+			r.write("../b.git/config", "[core]\n\trepositoryformatversion = 0\n\tbare\n")
+			return r.at("../b.git")
+		}, false},
 		{"inside .git", func(r *testRepo) *testRepo { return r.at(".git/objects") }, false},
 		{"core.worktree", func(r *testRepo) *testRepo {
 			r.write("../elsewhere/x", "")

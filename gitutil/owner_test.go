@@ -60,6 +60,7 @@ func TestSafeDirectory(t *testing.T) {
 		{"global, another", ".", "[safe]\n\tdirectory = " + main.dir + "x\n", nil, false},
 		{"the git dir is not its name", ".", "[safe]\n\tdirectory = " + main.path(".git") + "\n", nil, false},
 		{"home", ".", "[safe]\n\tdirectory = ~/" + filepath.Base(main.dir) + "\n", nil, true},
+		{"relative", ".", "[safe]\n\tdirectory = " + filepath.Base(main.dir) + "\n", nil, false},
 		{"all", ".", "[safe]\n\tdirectory = *\n", nil, true},
 		{"taken back", ".", "[safe]\n\tdirectory = *\n\tdirectory =\n", nil, false},
 		{"given again", ".", "[safe]\n\tdirectory =\n\tdirectory = " + main.dir + "\n", nil, true},

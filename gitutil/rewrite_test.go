@@ -25,8 +25,10 @@ func TestObjects(t *testing.T) {
 		}
 	}
 	var missing *MissingObjectError
-	if _, _, err := w.Object(t.Context(), strings.Repeat("1", 40)); !errors.As(err, &missing) {
-		t.Errorf("an object that is not there: %v", err)
+	for _, id := range []string{strings.Repeat("1", 40), "HEAD", "main:evil", "", r.git("rev-parse", "HEAD") + "\n"} {
+		if _, _, err := w.Object(t.Context(), id); !errors.As(err, &missing) {
+			t.Errorf("%q, which is no object's name or not there: %v", id, err)
+		}
 	}
 	if _, _, err := w.Object(t.Context(), r.git("rev-parse", "HEAD")); err != nil {
 		t.Errorf("after that: %v", err)

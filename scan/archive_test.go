@@ -58,6 +58,7 @@ func TestArchives(t *testing.T) {
 		"gzip":             {gzipped(env), "line 2 of what it unpacks to"},
 		"tar":              {tarred("a", "x", "conf/.env", env), ""}, // its bytes are those of the file
 		"tar.gz":           {gzipped(string(tarred("a", "x", "conf/.env", env))), "conf/.env:2 inside of it"},
+		"a name in a tar":  {tarred("hunter2-hunter2/a", "x"), ""}, // and once alone
 		"zip in tar.gz":    {gzipped(string(tarred("b.zip", string(zipped("c", env))))), "b.zip/c:2 inside of it"},
 		"gz in zip":        {zipped("log.gz", s2), "log:2 inside of it"},
 		"zip in zip":       {zipped("a.zip", string(zipped("b.zip", string(zipped("c", env))))), "a.zip/b.zip/c:2"},

@@ -209,7 +209,7 @@ func TestMalformedReferences(t *testing.T) {
 		{"llm:\n  api_keys:\n    openai: \"${{ secrets.A-B }}\"\n", "${{"},
 		{"openai: ${{ secrets.X }\n", "${{"}, {"openai: \"${{secrets.X}\"\nother: ${{ secrets.Y }}\n", "${{"}, {"openai: ${{ secrets.X", "${{"}, {"openai: \"${{ secrets.X\"\n", "${{"},
 		{"openai: ${{ secrets.X }\nother: {a: {b: c}}\n", "${{"}, {"openai: ${{ secrets.X\nother: ${{ secrets.Y }}\n", "${{"}, {"openai: |\n  ${{ secrets.X\n  and }}\n", "|"},
-		{"openai: \"${ { secrets.X } }\"\n", "${ {"}, {"openai: \"$ {{ secrets.X }}\"\n", "$ {{"}, {"openai: \"$({ secrets.X })\"\n", "$({"}, {"openai: \"$ { secrets.X }\"\n", "$ {"},
+		{"openai: \"${ { secrets.X } }\"\n", "${ {"}, {"openai: \"$ {{ secrets.X }}\"\n", "$ {{"}, {"openai: \"$({ secrets.X })\"\n", "$({"}, {"openai: \"$ { secrets.X }\"\n", "$ {"}, {"openai: \"${{{ secrets.X }}\"\n", "{{ "},
 	} {
 		if f := wantOne(t, s, "formation.afs", c.text, MalformedReference, c.at); f.Severity != Warning {
 			t.Error("a malformed reference is a warning")

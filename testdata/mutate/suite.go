@@ -24,29 +24,21 @@ type suite struct {
 	pkg     string // as the go command takes it
 	folder  string // where its tests run
 	args    []string
-	tests   []string // by name
+	tests   []string // by name; of one that asks for subtests, those: TEST/SUBTEST
 	all     bool     // of the package
-	below   string   // "/" and which of their subtests; empty for all
+	below   bool     // it asks for subtests
 	timeout time.Duration
 }
 
 // only is the suite with some of its tests.
 func (s suite) only(tests []string) suite {
 	s.tests = tests
-	s.args = append(slices.Clip(s.args), "-test.run="+exactly(tests)+s.below)
+	s.args = append(slices.Clip(s.args), "-test.run="+exactly(tests))
 	return s
 }
 
 // is reports whether another suite is the same.
 func (s suite) is(other suite) bool { return s.pkg == other.pkg && slices.Equal(s.args, other.args) }
-
-// below is the part of a -test.run that is about subtests.
-func below(run string) string {
-	if at := strings.IndexByte(run, '/'); at >= 0 {
-		return run[at:]
-	}
-	return ""
-}
 
 func (o options) shortArg() string { return fmt.Sprintf("-test.short=%t", o.short) }
 
@@ -63,7 +55,7 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 	var others []suite
 	for _, with := range o.with {
 		pkg, tests, _ := strings.Cut(with, ":")
-		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests, o.shortArg()}, all: tests == ".", below: below(tests)}
+		other := suite{pkg: pkg, folder: pkg, args: []string{"-test.run=" + tests, o.shortArg()}, all: tests == ".", below: strings.Contains(tests, "/")}
 		took, _, err := passes(ctx, &other, o, work)
 		if err != nil {
 			return nil, err
@@ -72,7 +64,7 @@ func suitesOf(ctx context.Context, o options, mutants []mutant, work string, mes
 		others = append(others, other)
 	}
 	for _, folder := range sorted(suites) {
-		own := suite{pkg: "./" + folder, folder: folder, args: []string{"-test.run=" + o.tests, "-test.skip=" + o.skip, o.shortArg()}, below: below(o.tests)}
+		own := suite{pkg: "./" + folder, folder: folder, args: []string{"-test.run=" + o.tests, "-test.skip=" + o.skip, o.shortArg()}, below: strings.Contains(o.tests, "/")}
 		took, byTest, err := passes(ctx, &own, o, work)
 		if err != nil {
 			return nil, err
@@ -111,9 +103,28 @@ func halves(byTest map[string]time.Duration) (quick, slow []string) {
 	return names, nil
 }
 
-func exactly(tests []string) string { return "^(" + strings.Join(tests, "|") + ")$" }
+// exactly is a -test.run for tests, or for subtests of some.
+func exactly(tests []string) string {
+	var parts [2][]string
+	for _, test := range tests {
+		for i, part := range strings.SplitN(test, "/", 2) {
+			if part = regexp.QuoteMeta(part); !slices.Contains(parts[i], part) {
+				parts[i] = append(parts[i], part)
+			}
+		}
+	}
+	run := "^(" + strings.Join(parts[0], "|") + ")$"
+	if len(parts[1]) > 0 {
+		run += "/^(" + strings.Join(parts[1], "|") + ")$"
+	}
+	return run
+}
 
-var passedTest = regexp.MustCompile(`(?m)^--- PASS: (\w+) \(([0-9.]+)s\)`)
+// What go test says of tests that passed, and of their subtests.
+var (
+	passedTest    = regexp.MustCompile(`(?m)^--- PASS: (\w+) \(([0-9.]+)s\)`)
+	passedSubtest = regexp.MustCompile(`(?m)^    --- PASS: (\w+/[^/\s]+) \(([0-9.]+)s\)`)
+)
 
 // passes runs a suite without a mutant and sets its timeout. It returns how long
 // it took, and each of its tests.
@@ -134,8 +145,12 @@ func passes(ctx context.Context, s *suite, o options, work string) (time.Duratio
 		s.timeout = 10*took + 30*time.Second
 	}
 
+	passed := passedTest
+	if s.below {
+		passed = passedSubtest
+	}
 	byTest := map[string]time.Duration{}
-	for _, found := range passedTest.FindAllStringSubmatch(string(said), -1) {
+	for _, found := range passed.FindAllStringSubmatch(string(said), -1) {
 		seconds, _ := strconv.ParseFloat(found[2], 64)
 		byTest[found[1]] = time.Duration(seconds * float64(time.Second))
 	}
