@@ -44,6 +44,8 @@ func TestIgnored(t *testing.T) {
 		{"../excludes: .key|*.txt; f/.gitignore: !*.txt", ".key f/.key f/g/.key a.txt f.txt/x"},
 		{"../.config/git/ignore: a.txt", "a.txt f/a.txt f/g/a.txt"},
 		{".gitignore: f/g/|!f/g/", ""},
+		{"list: .key; f/.gitignore -> ../list", ""}, // git follows no link of the work tree
+		{"list: .key; .gitignore -> list; f/.gitignore: a.txt", "f/a.txt f/g/a.txt"},
 		{".gitignore: a**b|a**t", "ab a.txt f/a.txt f/g/a.txt a-b a]b"},
 	}
 	for _, tt := range tests {
@@ -90,7 +92,7 @@ func TestIgnored(t *testing.T) {
 	}
 }
 
-// patternRepo has all the paths, tracked, and the named pattern files.
+// patternRepo has all the paths, tracked, and the named pattern files and links.
 func patternRepo(t *testing.T, files string) *testRepo {
 	r := newRepo(t)
 	for _, name := range patternPaths() {
@@ -100,6 +102,11 @@ func patternRepo(t *testing.T, files string) *testRepo {
 	for _, file := range strings.Split(files, "; ") {
 		if name, text, ok := strings.Cut(file, ": "); ok {
 			r.write(name, strings.ReplaceAll(text, "|", "\n")+"\n")
+		}
+		if name, to, ok := strings.Cut(file, " -> "); ok {
+			if err := os.Symlink(to, r.path(name)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return r

@@ -46,3 +46,37 @@ func TestParseEntry(t *testing.T) {
 		}
 	}
 }
+
+// A log that ends before a commit is whole, wherever that is, is an error.
+func TestLogCutShort(t *testing.T) {
+	id, other, none := strings.Repeat("a", 40), strings.Repeat("b", 40), strings.Repeat("0", 40)
+	change := "\x00:000000 100644 " + none + " " + other + " A\x00a/secrets.enc\x00"
+	commit := func(parents string) string {
+		return strings.Join([]string{id, parents, "a", "a@b", "1700000000 +0000", "x"}, "\x00")
+	}
+	read := func(text string, all bool) (seen []string, err error) {
+		err = parseLog(&fields{r: bufio.NewReader(strings.NewReader(text))}, all, func(e *LogEntry) error {
+			seen = append(seen, e.Hash)
+			return nil
+		})
+		return seen, err
+	}
+	fields := strings.SplitAfter(commit(other)+"\x00"+change, "\x00")
+	for n := range len(fields) {
+		seen, err := read(strings.Join(fields[:n], ""), false)
+		whole := n == 6 || n == 7 || n >= 9 // the commit, without its change, a line end, and with it
+		if n == 0 && err == io.EOF {
+			continue
+		}
+		if whole != (err == nil || err == io.EOF) || !whole && len(seen) > 0 {
+			t.Errorf("%d fields: %v, %v", n, seen, err)
+		}
+	}
+	merge := commit(other + " " + none)
+	if _, err := read(merge+"\x00"+change, false); err == nil {
+		t.Error("a merge that is compared with one parent of two")
+	}
+	if seen, err := read(merge+"\x00"+change+merge+"\x00"+change, false); err != nil || len(seen) != 1 {
+		t.Errorf("a merge: %v, %v", seen, err)
+	}
+}

@@ -13,7 +13,7 @@ func TestWebhooks(t *testing.T) {
 		"Slack trigger":    "https://hooks.slack" + ".com/triggers/T0A1B2C3D/1234567890123/" + made(803, 32, hexSet),
 		"Discord":          "https://discord.com/api/webhooks/123456789012345678/" + made(804, 68, tokenSet),
 		"Discord, older":   "https://discordapp.com/api/webhooks/123456789012345678/" + made(805, 68, tokenSet),
-		"Telegram":         "https://api.telegram.org/bot123456789:" + made(806, 35, tokenSet) + "/sendMessage",
+		"Telegram":         "https://api.telegram.org/bot1234567890:" + made(806, 35, tokenSet) + "/sendMessage",
 		"Teams":            "https://acme.webhook.office.com/webhookb2/3f2a9c1e-77b0-4a51-9d3e-5c8f0b6a2d19@3f2a9c1e-77b0-4a51-9d3e-5c8f0b6a2d19/IncomingWebhook/" + made(807, 32, hexSet) + "/3f2a9c1e-77b0-4a51-9d3e-5c8f0b6a2d19",
 		"Power Automate":   "https://prod-01.westeurope.logic.azure.com:443/workflows/" + made(808, 32, hexSet) + "/triggers/manual/paths/invoke?api-version=2016-06-01&sig=" + made(809, 43, alnum),
 		"Zapier":           "https://hooks.zapier" + ".com/hooks/catch/1234567/3x8kq2z",

@@ -150,3 +150,49 @@ func TestTrackedByAnotherName(t *testing.T) {
 		repo.Close()
 	}
 }
+
+// A key is one of the past where a later commit has a vault that it does not seal,
+// whoever has that one's key; a vault of before it brings back nothing.
+func TestRetired(t *testing.T) {
+	keys := map[byte]*crypto.Key{}
+	for name := range "ABCD" {
+		key, err := crypto.GenerateKey(crypto.Fernet)
+		check(t, err)
+		keys["ABCD"[name]] = key
+	}
+	for _, tt := range []struct {
+		history string // the keys of the vault's versions, in their order
+		own     byte
+		retired bool
+	}{
+		{"B", 'B', false},
+		{"AB", 'B', false},
+		{"BC", 'B', true},
+		{"ABC", 'B', true},
+		{"ABCD", 'B', true},
+		{"ABB", 'B', false},
+		{"BCB", 'B', true}, // taken back
+		{"CBC", 'B', true}, // another seal of an old key, which nobody here knows
+		{"A", 'B', false},
+		{"", 'B', false},
+	} {
+		r := gittest.New(t)
+		r.Write("agent/formation.afs", "id: agent\n")
+		r.Git("add", ".")
+		r.Git("commit", "-qm", "start")
+		for i := range len(tt.history) {
+			sealed, err := keys[tt.history[i]].Seal(formation.NewVault().Encode())
+			check(t, err)
+			r.Write("agent/secrets.enc", string(sealed))
+			r.Git("add", ".")
+			r.Git("commit", "-qm", tt.history[i:i+1])
+		}
+		repo, err := gitutil.Open(r.Dir, gitutil.Options{Environ: r.Env, Getenv: r.Getenv})
+		check(t, err)
+		since, err := NewKeys(t.Context(), repo, "").Retired(r.Path("agent"), keys[tt.own])
+		repo.Close()
+		if err != nil || (since != nil) != tt.retired {
+			t.Errorf("%s after %q: %v, %v", string(tt.own), tt.history, since, err)
+		}
+	}
+}
