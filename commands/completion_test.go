@@ -95,6 +95,8 @@ func TestComplete(t *testing.T) {
 		{"key export --to ", ":files"},
 		{"man --install --prefix ", ":folders"},
 		{"diff rel", "release-1"},
+		{"diff HE", "HEAD"},
+		{"diff ORIG", ""},
 		{"diff v2.0 rel", "release-1"},
 		{"diff v2.0 release-1 v", ""},
 		{"check --base v", "v2.0"},

@@ -200,11 +200,7 @@ func (s *session) takeOut(file string) error {
 func (s *session) copies(f *formation.Formation) ([]string, error) {
 	var others []*formation.Formation
 	if layout, ok := s.where(); ok && layout.Top != "" && !s.all {
-		for _, one := range s.siblings(layout) {
-			if !same(one.Dir, f.Dir) {
-				others = append(others, one)
-			}
-		}
+		others = s.siblings(layout)
 	}
 	found, err := f.ReadKeyFile()
 	if err == nil {

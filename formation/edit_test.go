@@ -84,7 +84,7 @@ func TestEditAside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p := e.Plan(list, vault); slices.Contains(p.Deleted, "NUMBER") || !slices.Contains(p.Deleted, "old-name") {
+		if p := e.Plan(list, vault); slices.Contains(p.Deleted, "NUMBER") || !slices.Contains(p.Deleted, "old-name") || !slices.Contains(p.Deleted, "EMPTY") {
 			t.Errorf("%s: %v are deleted", format, p.Deleted)
 		}
 	}

@@ -156,6 +156,7 @@ func TestPiecesRefused(t *testing.T) {
 		{"a number's tag", "a.afs", "a: !!int «12»\n", errBound},
 		{"binary", "a.afs", "a: !!binary «aGk=»\n", errBound},
 		{"across two values", "a.afs", "a: «b\nc: d»\n", errBound},
+		{"a block's indentation", "a.afs", "a: |\n « secret-value»\n    more\n", errBound},
 		{"nothing", "a.afs", "a: «»b\n", errBound},
 		{"behind the front matter", "triggers/t.md", "---\na: 1\n---\n«sk-1»\n", errNotFilled},
 		{"behind front matter that ends in dots", "triggers/t.md", "---\na: 1\n...\nb: «sk-1»\n---\n", errNotFilled},

@@ -275,11 +275,7 @@ func validHead(path string) bool {
 func ceilingOf(start, list string) string {
 	longest, raw := "", false
 	for _, entry := range filepath.SplitList(list) {
-		if entry == "" {
-			raw = true
-			continue
-		}
-		if !filepath.IsAbs(entry) {
+		if raw = raw || entry == ""; !filepath.IsAbs(entry) {
 			continue
 		}
 		if entry = filepath.Clean(entry); !raw {

@@ -5,6 +5,7 @@ package scrub
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -307,12 +308,6 @@ func (p *Plan) sort() {
 		at[id] = i
 	}
 	slices.SortStableFunc(p.Changes, func(a, b Change) int {
-		if a.Commit != b.Commit {
-			return at[a.Commit] - at[b.Commit]
-		}
-		if a.Path != b.Path {
-			return strings.Compare(a.Path, b.Path)
-		}
-		return a.Line - b.Line
+		return cmp.Or(at[a.Commit]-at[b.Commit], strings.Compare(a.Path, b.Path), a.Line-b.Line)
 	})
 }
