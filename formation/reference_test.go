@@ -369,3 +369,15 @@ func FuzzReferencesInYAML(f *testing.F) {
 		}
 	})
 }
+
+func TestInComment(t *testing.T) {
+	for before, want := range map[string]bool{
+		"": false, "# ": true, "a: b # ": true, "a: b\t# ": true, "a: b# ": false, "a: #": true,
+		`a: "x # `: false, `a: "x" # `: true, `a: "x\" # `: false, `a: "x\\" # `: true, `a: "x\`: false,
+		`a: 'x # `: false, `a: 'x\' # `: true, `a: 'it''s # `: false, `it's # `: true, `[a,"x # `: false, `{"x # `: false, `-'x # `: false,
+	} {
+		if got := inComment(before); got != want {
+			t.Errorf("%s: %t", before, got)
+		}
+	}
+}

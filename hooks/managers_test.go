@@ -66,6 +66,8 @@ func TestCallsOurs(t *testing.T) {
 		{"set -o pipefail\ngit muxi-secrets hook-run pre-commit | tee log", "pre-commit", true},
 		{"if command -v git-muxi-secrets >/dev/null 2>&1; then\n  git muxi-secrets hook-run pre-commit\nelse\n  echo none\nfi\n", "pre-commit", true},
 		{"if command -v git-muxi-secrets >/dev/null; then\n  git muxi-secrets hook-run pre-commit\nfi\nnpm test\n", "pre-commit", false},
+		{"if command -v git-muxi-secrets; then git muxi-secrets hook-run pre-commit || exit 1; else echo none; fi\nnpm test\n", "pre-commit", true},
+		{"while true; do git muxi-secrets hook-run pre-commit || exit 1; break; done\n", "pre-commit", true},
 		{"if ! { npm test && git muxi-secrets hook-run pre-commit; }; then exit 1; fi\nx\n", "pre-commit", true},
 		{"(cd \"$top\" && git muxi-secrets hook-run pre-commit) || exit 1\nnpm test\n", "pre-commit", true},
 		{"exec git muxi-secrets hook-run pre-commit \"$@\"\n: never\n", "pre-commit", true},
