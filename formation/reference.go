@@ -421,9 +421,10 @@ func inComment(before string) bool {
 		c := before[i]
 		switch {
 		case quote != 0:
-			if c == '\\' && quote == '"' {
-				i++
-			} else if c == quote {
+			switch next := before[i+1:]; {
+			case c == '\\' && quote == '"', c == '\'' && quote == c && strings.HasPrefix(next, "'"):
+				i++ // an escape; '' is a quote in single ones
+			case c == quote:
 				quote = 0
 			}
 		case c == '"' || c == '\'':
