@@ -213,7 +213,7 @@ func TestMayRefer(t *testing.T) {
 		"sops/a.md": true, "sops/deep/a.md": true, "triggers/a.md": true, "skills/a/SKILL.md": true, "skills/a/x.sh": true,
 		"knowledge/a.txt": true, "knowledge/deep/b": true,
 
-		"README.md": false, "secrets": false, "secrets.enc": false, ".key": false, "agents/a.md": false, "agents/a.json": true, "mcp/a.json": true, "other/a.json": false, "package.json": false,
+		"README.md": false, "secrets": false, "secrets.enc": false, ".key": false, "agents/a.md": false, "agents/a.json": true, "mcp/a.json": true, "mcps/a.json": true, "a2a/a.json": true, "groups/a.json": true, "transformers/a.json": false, "other/a.json": false, "package.json": false,
 		"sops/a.txt": false, "docs/sops/a.md": false, "formation.afs.bak": false, "agents/a.AFS": false,
 		".github/workflows/ci.yml": false, ".github/x.afs": false, "skills/node_modules/x/a.yaml": false,
 		".git/config.yaml": false, "venv/a.yaml": false,
