@@ -56,11 +56,7 @@ func apart(flags []cli.Flag, word string) []string {
 	if takesNext(flags, word[:2]) {
 		return []string{word[:2], word[2:]}
 	}
-	rest := apart(flags, "-"+word[2:])
-	if len(rest[0]) != 2 || flagNamed(flags, rest[0][1:]) == nil {
-		return []string{word} // the parser refuses it
-	}
-	return append([]string{word[:2]}, rest...)
+	return append([]string{word[:2]}, apart(flags, "-"+word[2:])...)
 }
 
 // splitAtCommand finds the next command's name in args, which may have flags

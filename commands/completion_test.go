@@ -96,6 +96,7 @@ func TestComplete(t *testing.T) {
 		{"man --install --prefix ", ":folders"},
 		{"diff rel", "release-1"},
 		{"diff HE", "HEAD"},
+		{"man gui", "guide"},
 		{"diff ORIG", ""},
 		{"diff v2.0 rel", "release-1"},
 		{"diff v2.0 release-1 v", ""},
