@@ -163,8 +163,12 @@ func (s *session) warnIgnored(ctx context.Context, f *formation.Formation) {
 	if err != nil {
 		return
 	}
+	tracked, err := repo.Tracked(ctx, files)
+	if err != nil {
+		return
+	}
 	for i, file := range files {
-		if ignored[i] {
+		if ignored[i] && !tracked[i] {
 			s.warn("git ignores %s: add '!%s' to %s", s.show(file), filepath.Base(file), s.show(f.Path(".gitignore")))
 		}
 	}

@@ -321,10 +321,14 @@ func (j *Judge) WorkTreeWithState(ctx context.Context, find func() ([]*formation
 	if err != nil {
 		return nil, err
 	}
+	tracked, err := j.Repo.Tracked(ctx, files)
+	if err != nil {
+		return nil, err
+	}
 
 	var known []*formation.Formation
 	for i, f := range formations {
-		if !ignored[i] { // else git does not know it
+		if tracked[i] || !ignored[i] { // else git does not know it
 			known = append(known, f)
 		}
 	}
