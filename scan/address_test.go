@@ -22,6 +22,7 @@ func TestWebhooks(t *testing.T) {
 		"Feishu":           "https://open.feishu" + ".cn/open-apis/bot/v2/hook/3f2a9c1e-77b0-4a51-9d3e-5c8f0b6a2d19",
 		"WeCom":            "https://qyapi.weixin" + ".qq.com/cgi-bin/webhook/send?key=3f2a9c1e-77b0-4a51-9d3e-5c8f0b6a2d19",
 		"Mattermost":       "https://chat.acme.net/hooks/" + token,
+		"Mattermost, one":  "https://chat.acme.net/hooks/" + made(815, 25, "abcdefghijklmnopqrstuvwxyz") + "3",
 		"Google Chat":      "https://chat.googleapis.com/v1/spaces/AAAA/messages?key=abc&token=" + made(812, 43, tokenSet),
 		"DingTalk":         "https://oapi.dingtalk.com/robot/send?access_token=" + made(813, 64, hexSet),
 		"Teams, new flows": "https://default123.ab.environment.api.powerplatform.com:443/powerautomate/automations/direct/workflows/1/triggers/manual/paths/invoke?sig=" + made(814, 43, alnum),

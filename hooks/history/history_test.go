@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +103,11 @@ func TestWalkMergesAndAges(t *testing.T) {
 	p := &past{gittest.New(t), formationtest.NewKey(t)}
 	p.Env = append(p.Env, "GIT_AUTHOR_DATE=2026-01-01T00:00:00Z")
 	p.seal("first", "A=1")
+	content, err := os.ReadFile(p.Path("agent/secrets.enc"))
+	check(t, err)
+	p.Write("other/secrets.enc", string(content))
+	p.Git("add", "other")
+	p.Git("commit", "-qm", "other")
 	p.Git("checkout", "-q", "-b", "side")
 	p.Env = append(p.Env, "GIT_AUTHOR_DATE=2026-01-02T00:00:00Z")
 	p.seal("on side", "A=1", "S=1")
@@ -131,9 +137,14 @@ func TestWalkMergesAndAges(t *testing.T) {
 			vault.Set(name, value)
 		}
 		now := time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)
-		ages, err := h.Ages(map[string]*formation.Vault{"agent": vault}, now)
+		other := formation.NewVault()
+		other.Set("A", "1")
+		ages, err := h.Ages(map[string]*formation.Vault{"agent": vault, "other": other, "none": nil}, now)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if since := ages["other"]["A"]; since.UTC().Format("01-02") != "01-01" {
+			t.Errorf("%s: the other formation's value is of %v", backend, since)
 		}
 		var got []string
 		for name, since := range ages["agent"] {
