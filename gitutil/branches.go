@@ -46,7 +46,7 @@ func (r *goGitRepo) Branches(context.Context) ([]Ref, error) {
 
 // FileAt is a file in a commit.
 type FileAt struct {
-	Commit string // a full id
+	Commit string // a full id, or another revision
 	Path   string // from the top, with /
 }
 
@@ -103,10 +103,14 @@ func (g *gitRepo) fileIDByTree(ctx context.Context, file FileAt, id *string) err
 	})
 }
 
-func (r *goGitRepo) FileIDs(_ context.Context, files []FileAt) ([]string, error) {
+func (r *goGitRepo) FileIDs(ctx context.Context, files []FileAt) ([]string, error) {
 	ids := make([]string, len(files))
 	for i, file := range files {
-		c, err := r.commitAt(plumbing.NewHash(file.Commit))
+		commit := file.Commit
+		if !isObjectID(commit) {
+			commit, _ = r.ResolveRev(ctx, commit)
+		}
+		c, err := r.commitAt(plumbing.NewHash(commit))
 		if err != nil {
 			continue
 		}

@@ -46,15 +46,16 @@ func TestFileIDs(t *testing.T) {
 	two := r.commit("two")
 	r.remove("dir/v")
 	three := r.commit("three")
-	commits := []string{one, two, three, strings.Repeat("1", 40)}
+	r.git("tag", "v1", two)
+	commits := []string{one, two, three, strings.Repeat("1", 40), "HEAD", "v1", "nothing"}
 
 	for path, want := range map[string][]string{
-		"dir/v":   {"one", "two", "-", "-"},
-		odd:       {"odd", "odd", "odd", "-"},
-		"link":    {"-", "dir/v", "dir/v", "-"},
-		"dir":     {"-", "-", "-", "-"},
-		"nothing": {"-", "-", "-", "-"},
-		"v":       {"-", "-", "-", "-"},
+		"dir/v":   {"one", "two", "-", "-", "-", "two", "-"},
+		odd:       {"odd", "odd", "odd", "-", "odd", "odd", "-"},
+		"link":    {"-", "dir/v", "dir/v", "-", "dir/v", "dir/v", "-"},
+		"dir":     {"-", "-", "-", "-", "-", "-", "-"},
+		"nothing": {"-", "-", "-", "-", "-", "-", "-"},
+		"v":       {"-", "-", "-", "-", "-", "-", "-"},
 	} {
 		r.both(false, fmt.Sprint(want), func(repo Repository) (string, error) {
 			ids, err := repo.FileIDs(context.Background(), FilesAt(commits, path))

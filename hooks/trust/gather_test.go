@@ -389,3 +389,51 @@ func TestGatherIntroduced(t *testing.T) {
 		}
 	})
 }
+
+// A list whose signature fits nothing was signed all the same.
+func TestGatherBroken(t *testing.T) {
+	s := newStage(t)
+	s.put("bot", "a>b!")
+	s.put("bot", "-")
+	s.both(Folder{Dir: "bot"}, func(t *testing.T, _ *Folder, e *Evidence) {
+		if !e.WasSigned() || !e.Once() {
+			t.Error("it was never signed")
+		}
+	})
+}
+
+// Who vouched for a rotation of the past is told by the lists of its commit, of those
+// before and of HEAD's, also where the folder had another name then.
+func TestOfRotations(t *testing.T) {
+	s := newStage(t)
+	start := s.put("bot", "")
+	unsigned := s.put("bot", "-")
+	signed := s.put("bot", "a")
+	s.Git("mv", "bot", "agent")
+	s.Write("agent/"+formation.RecipientsFile, string(s.text("-")))
+	moved := s.Commit("moved, and the list is not signed any more")
+	broken := s.put("agent", "a>b!")
+	head := s.put("agent", "b>c")
+	a, b, c := s.public("a"), s.public("b"), s.public("c")
+	rotations := []Rotation{
+		{Commit: unsigned, Parents: []string{start}, Dir: "bot", From: a, To: b},
+		{Commit: signed, Parents: []string{unsigned}, Dir: "bot", From: b, To: a},
+		{Commit: moved, Parents: []string{signed}, Dir: "agent", Was: "bot", From: a, To: s.public("evil")},
+		{Commit: moved, Parents: []string{start}, Dir: "agent", Was: "bot", From: a, To: s.public("evil")},
+		{Commit: broken, Parents: []string{moved}, Dir: "agent", From: a, To: s.public("evil")},
+		{Commit: head, Parents: []string{broken}, Dir: "agent", From: b, To: c},
+		{Commit: moved, Parents: []string{signed}, Dir: "agent", Was: "bot", From: b, To: c}, // signed later on
+	}
+	want := []Vouching{NeverSigned, VouchedForByNobody, VouchedForByNobody, NeverSigned, VouchedForByNobody, Vouches, Vouches}
+	for _, backend := range []string{"git", "go-git"} {
+		repo, err := gitutil.Open(s.Dir, gitutil.Options{Getenv: s.Getenv, Environ: s.Env, Backend: backend})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := OfRotations(t.Context(), repo, rotations)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v (%v)", backend, got, want, err)
+		}
+		repo.Close()
+	}
+}
