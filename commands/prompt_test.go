@@ -364,6 +364,11 @@ func TestChoosesOneOfSeveral(t *testing.T) {
 	c.typed("\x03")
 	c.exit(130)
 
+	// where there is none to choose nothing is asked
+	c = b.onTerminal(t, stdinNull, "-C", "nowhere", "list")
+	c.waitFor("cannot open folder 'nowhere'")
+	c.exit(2)
+
 	// add alone takes a number where it asks for the folder.
 	c = b.onTerminal(t, stdinNull, "add")
 	c.waitFor("2  other")
