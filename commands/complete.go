@@ -232,24 +232,20 @@ func (s *session) completeArgument(ctx context.Context, t *typed) []candidate {
 // FILE|-, WHO..., bash|zsh|fish), and the words behind flags.
 func usageWords(usage string) (arguments []string, values map[string]string) {
 	values = map[string]string{}
-	flag, or := "", false
+	flag := ""
 	for _, field := range strings.Fields(usage) {
 		word := strings.Trim(field, "[]")
 		switch {
 		case word == "|":
-			flag, or = "", true
-			continue
+			flag = ""
 		case strings.HasSuffix(field, "]") && strings.HasPrefix(word, "--"):
 		case strings.HasPrefix(word, "-") && word != "-":
 			flag = word
 		case flag != "":
 			values[flag], flag = strings.TrimRight(word, "]."), ""
-		case or && len(arguments) > 0:
-			arguments[len(arguments)-1] += "|" + word
 		default:
 			arguments = append(arguments, word)
 		}
-		or = false
 	}
 	return arguments, values
 }

@@ -57,7 +57,7 @@ way.`,
 			{
 				Name:      "import",
 				Usage:     "take a key in, if it opens the vault",
-				UsageText: "[FILE | -] [--identity FILE]...",
+				UsageText: "[FILE|-] [--identity FILE]...",
 				Description: `   git muxi-secrets key import key.age
    printf %s "$FORMATION_KEY" | git muxi-secrets key import -
 

@@ -31,7 +31,7 @@ func (r *runner) manCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "man",
 		Usage:     "show a man page, or install them for 'git help'",
-		UsageText: "[COMMAND | guide] | --install [--prefix FOLDER] | --uninstall [--prefix FOLDER]",
+		UsageText: "[COMMAND|guide] | --install [--prefix FOLDER] | --uninstall [--prefix FOLDER]",
 		Description: `   git muxi-secrets man guide         from the first secret to CI
    git muxi-secrets man add
    git muxi-secrets man --install     then: git help muxi-secrets

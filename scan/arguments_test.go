@@ -77,7 +77,7 @@ func TestServersCredentials(t *testing.T) {
 
 	wantOne(t, &Scanner{}, "mcp/a.afs", "id: x\nendpoint: https://mcp.example.net/s/"+"a8Fj2Kd9Lq3Wz7Xc5Vb1Nm4P"+"/mcp\n", PlaintextKey, "a8Fj2Kd9Lq3Wz7Xc5Vb1Nm4P")
 	// in a field for a person a page may have such a name
-	wantNone(t, &Scanner{}, "mcp/a.afs", "id: x\ndescription: https://docs.example.net/s/a8Fj2Kd9Lq3Wz7Xc5Vb1Nm4P/mcp\nhomepage: https://docs.example.net/s/a8Fj2Kd9Lq3Wz7Xc5Vb1Nm4P\n")
+	wantNone(t, &Scanner{}, "mcp/a.afs", "id: x\nurl: https://mcp.example.net/sse\ndescription: https://docs.example.net/s/a8Fj2Kd9Lq3Wz7Xc5Vb1Nm4P/mcp\nhomepage: https://docs.example.net/s/a8Fj2Kd9Lq3Wz7Xc5Vb1Nm4P\n")
 	inside := func(dir string) bool { return dir == "f" }
 	wantOne(t, &Scanner{IsFormation: inside}, "f/mcp/a.json", "{\"id\": \"x\", \"args\": [\"--api-key\", \"hunter2-hunter2\"]}", PlaintextKey, v)
 }

@@ -87,6 +87,7 @@ func TestBrokenYAML(t *testing.T) {
 		"an alias":                             "x: &k VALUE\ntoken: *k\n@\n",
 		"an alias, and its anchor comes later": "token: *k\nx: &k VALUE\n@\n",
 		"an anchor at the end":                 "@\ntoken: &k VALUE",
+		"an anchor before a block":             "auth:\n  token: &k |\n    VALUE\n  @\n",
 		"an anchor and a tag":                  "@\ntoken: &k  !!str VALUE\n",
 		"a quote lost":                         "auth:\n  type: \"bearer\n  token: \"VALUE\"\n",
 		"its own quote lost":                   "auth:\n  token: \"VALUE\n",
