@@ -170,3 +170,23 @@ func firstOther(got, want []Finding) string {
 	}
 	return "one has more"
 }
+
+// A value in 16 bits a character, in base64 (as PowerShell's -EncodedCommand has it),
+// whatever stands before it and whichever letters it has.
+func TestWideInBase64(t *testing.T) {
+	for _, value := range []string{"hunter2-hunter2", "größe-K3rt9XmPq2", "пароль-секрет", "日本語パスワード"} {
+		s := &Scanner{Known: NewKnown([]NamedValue{{Name: "X", Value: []byte(value)}})}
+		for order, wide := range map[string]func(string) []byte{"little": utf16le, "big": utf16be} {
+			if found := s.File("a.txt", wide("\ufeffa "+value+"\n"), Regular); len(found) != 1 || found[0].Column != 3 {
+				t.Errorf("%s, %s endian: %s", value, order, summary(found))
+			}
+			for _, before := range []string{"", "x", "xy", string(wide("echo ")), "x" + string(wide("echo "))} {
+				for _, encoded := range []string{base64.StdEncoding.EncodeToString([]byte(before + string(wide(value)))), base64.RawURLEncoding.EncodeToString([]byte(before + string(wide(value+" | x"))))} {
+					if found := s.File("a.ps1", []byte("powershell -enc "+encoded+"\n"), Regular); len(found) != 1 || found[0].Rule != KnownSecret {
+						t.Errorf("%s, %s endian, behind %q: %s", value, order, before, summary(found))
+					}
+				}
+			}
+		}
+	}
+}

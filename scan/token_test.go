@@ -1,12 +1,13 @@
 package scan
 
 import (
-	"bytes"
 	"encoding/base64"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/muxi-ai/git-muxi-secrets/scan/scantest"
 )
 
 const (
@@ -205,18 +206,12 @@ func wantNone(t *testing.T, s *Scanner, path, text string) {
 }
 
 // utf16le and utf16be encode ASCII.
-func utf16le(s string) []byte {
-	var b bytes.Buffer
-	for i := 0; i < len(s); i++ {
-		b.Write([]byte{s[i], 0})
-	}
-	return b.Bytes()
-}
+func utf16le(s string) []byte { return scantest.Wide(s) }
 
 func utf16be(s string) []byte {
-	var b bytes.Buffer
-	for i := 0; i < len(s); i++ {
-		b.Write([]byte{0, s[i]})
+	b := scantest.Wide(s)
+	for i := 0; i < len(b); i += 2 {
+		b[i], b[i+1] = b[i+1], b[i]
 	}
-	return b.Bytes()
+	return b
 }
