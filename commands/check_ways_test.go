@@ -1,9 +1,11 @@
 package commands
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
+	"github.com/muxi-ai/git-muxi-secrets/gitutil"
 	"github.com/muxi-ai/git-muxi-secrets/scan"
 )
 
@@ -39,5 +41,48 @@ func TestSwappable(t *testing.T) {
 		if f := found[0]; f.Rule != scan.PlaintextKey || swappable(c.path, []byte(text), f) != c.want {
 			t.Errorf("%s: %s, swappable: %v", name, f.Rule, !c.want)
 		}
+	}
+}
+
+// Where no formation is, no command on one is named.
+func TestRemedyWithoutFormation(t *testing.T) {
+	calls := remedyCalls{tells: "never", file: "x", git: func(words string) string { return words + " x" }}
+	for _, f := range []scan.Finding{
+		{Rule: scan.GitFiles, Path: "x", Filtered: "x"},
+		{Rule: scan.VaultNotEncrypted, Path: "x", Filtered: "x"},
+		{Rule: scan.MissingSecret, Path: "x"},
+	} {
+		if said := remedy(f, calls); said != "" {
+			t.Errorf("%s: %s", f.Rule, said)
+		}
+	}
+	calls.on = program
+	if said := remedy(scan.Finding{Rule: scan.VaultNotEncrypted, Path: "x", Filtered: "x"}, calls); !strings.Contains(said, "never") {
+		t.Errorf("with one: %s", said)
+	}
+}
+
+func TestClaimed(t *testing.T) {
+	commit := &gitutil.LogEntry{Hash: strings.Repeat("ab", 20)}
+	if got := claimed(commit); got != "commit ababababab" {
+		t.Errorf("without a name: %s", got)
+	}
+	commit.Author = "Ann"
+	if got := claimed(commit); got != "commit ababababab, which says it is by Ann" {
+		t.Errorf("with one: %s", got)
+	}
+}
+
+// What a key command prints is taken up to what any key may have, and no more of it.
+func TestLimitedWriter(t *testing.T) {
+	var taken bytes.Buffer
+	w := &limitedWriter{&taken, 4}
+	for _, part := range []string{"ab", "", "cd"} {
+		if n, err := w.Write([]byte(part)); n != len(part) || err != nil {
+			t.Errorf("%q: %d, %v", part, n, err)
+		}
+	}
+	if _, err := w.Write([]byte("e")); err == nil || taken.String() != "abcd" {
+		t.Errorf("%q, %v", taken.String(), err)
 	}
 }

@@ -2,10 +2,14 @@ package hooks
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/muxi-ai/git-muxi-secrets/formation/formationtest"
+	"github.com/muxi-ai/git-muxi-secrets/gitutil/gittest"
 )
 
 // TestEditLefthook: a file of lefthook's comes to run every hook of ours, nothing
@@ -274,5 +278,26 @@ func TestHuskyReadsInput(t *testing.T) {
 				t.Errorf("%s, more %t: it reads: %t\n%s", name, more, reads, lines)
 			}
 		}
+	}
+}
+
+// What git does not answer is no permission to write.
+func TestApplyWithoutGit(t *testing.T) {
+	r := gittest.New(t)
+	in := &Installer{Repo: formationtest.Open(r, "git"), Program: "/x/git-muxi-secrets"}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	file := r.Path("lefthook.yml")
+	if err := in.Apply(ctx, []*Change{{Path: file, After: []byte("x\n"), mode: 0o644}}); err == nil {
+		t.Error("no error")
+	}
+	if _, err := os.Lstat(file); err == nil {
+		t.Error("it was written")
+	}
+	if err := in.Apply(t.Context(), []*Change{{Path: file, After: []byte("x\n"), mode: 0o644}}); err != nil {
+		t.Error(err)
+	}
+	if content, err := os.ReadFile(file); err != nil || string(content) != "x\n" {
+		t.Errorf("%q, %v", content, err)
 	}
 }
