@@ -108,3 +108,16 @@ func TestDatabaseURLs(t *testing.T) {
 		}
 	}
 }
+
+// The name of what a value is given to, in the ways that languages write it.
+func TestVariable(t *testing.T) {
+	for before, want := range map[string]string{
+		"API_KEY=": "API_KEY", "export API_KEY='": "API_KEY", "  api-key: \"": "api-key", "\"apiKey\" := `": "apiKey", "<api.key>": "api.key",
+		"cfg[\"API_KEY\"] = \"": "API_KEY", "let (api_key) = \"": "api_key", "api_key: Bearer ": "api_key", "KEY = f(\"": "",
+		"a line\nKEY: ": "KEY", "KEY: x\n": "", "KEY ": "", "": "", "= ": "", "x" + strings.Repeat("y", 64) + "=": "", strings.Repeat("y", 64) + "=": strings.Repeat("y", 64),
+	} {
+		if got := variable([]byte(before+"VALUE"), len(before)); got != want {
+			t.Errorf("%q: %q, want %q", before, got, want)
+		}
+	}
+}
