@@ -378,8 +378,12 @@ func (s *session) explainFile(file *safefile.Error) *Error {
 	case strings.Contains(cause, "no space"), strings.Contains(cause, "quota"):
 		e.hint("free some space and %s%s", again, outcome)
 	case file.Op == "read" && strings.Contains(cause, "permission denied"):
+		mode := "u+rw"
+		if info, err := os.Stat(file.Path); err == nil && info.IsDir() {
+			mode += "x"
+		}
 		if word := s.shell().Escape(path); s.shell().Kind == shell.POSIX {
-			e.hint("if it is yours: 'chmod u+rw %s'; '%s' shows its owner and mode", word, s.shell().List(word))
+			e.hint("if it is yours: 'chmod %s %s'; '%s' shows its owner and mode", mode, word, s.shell().Rights(word))
 		} else {
 			e.hint("'%s' shows who may do what with it", s.shell().Rights(word))
 		}
