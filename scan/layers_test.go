@@ -174,3 +174,24 @@ func TestLayerParts(t *testing.T) {
 		t.Errorf("%d parts, want 3", len(l.parts))
 	}
 }
+
+// Each name that HTML has for a sign of ASCII means what a browser takes it for.
+func TestEntityNames(t *testing.T) {
+	names := strings.Fields(`amp AMP lt LT gt GT quot QUOT apos Tab NewLine excl num dollar percnt lpar rpar ast midast plus comma period
+		sol colon semi equals quest commat lsqb lbrack bsol rsqb rbrack Hat lowbar UnderBar grave lcub lbrace verbar vert VerticalLine rcub rbrace`)
+	for _, name := range names {
+		entity := "&" + name + ";"
+		got, n := unescapeEntity(nil, []byte(entity+"x"))
+		if want := html.UnescapeString(entity); string(got) != want || n != len(entity) {
+			t.Errorf("%s is %q after %d bytes, want %q", entity, got, n, want)
+		}
+	}
+	if len(names) != len(entities) {
+		t.Errorf("%d names, and %d are known", len(names), len(entities))
+	}
+	for _, text := range []string{"&LTE;x", "&none;", "&lt", "&;", "& lt;", "&#;", "&#x;"} {
+		if got, n := unescapeEntity(nil, []byte(text)); n != 0 || len(got) > 0 {
+			t.Errorf("%s is %q", text, got)
+		}
+	}
+}
