@@ -74,6 +74,24 @@ func TestReferenceFiles(t *testing.T) {
 	if err != nil || !slices.Equal(got, []string{"agents/linked.afs", "formation.yml"}) {
 		t.Errorf("a linked folder: %q, %v", got, err)
 	}
+
+	// each folder that the runtime loads from, kept elsewhere
+	files := map[string]string{
+		"agents": "a.afs", "mcp": "b.afs", "mcps": "c.json", "a2a": "d.afs", "groups": "e.yaml", "transformers": "f.afs",
+		"sops": "g.md", "triggers": "h.md", "skills": "i/SKILL.md", "knowledge": "j.txt", "other": "k.afs",
+	}
+	all := makeFormation(t, map[string]string{"formation.afs": ""})
+	want = []string{"formation.afs"}
+	for folder, file := range files {
+		needs.Link(t, makeFiles(t, map[string]string{file: ""}), all.Path(folder))
+		if folder != "other" {
+			want = append(want, folder+"/"+file)
+		}
+	}
+	slices.Sort(want)
+	if got, err = all.ReferenceFiles(); err != nil || !slices.Equal(got, want) {
+		t.Errorf("linked folders: %q, %v\nwant %q", got, err, want)
+	}
 }
 
 func TestSurvey(t *testing.T) {

@@ -315,6 +315,21 @@ agents:
 mcp:
   servers:
     - args: ["-y", "@modelcontextprotocol/server-brave-search", "--token-limit", "5000"]
+inbound:
+  auth:
+    type: env
+    header: X-Acme-Signature-9f3a
+    accept_inline: K3rt9XmPq2LwZ7vB4nY6cD8s
+    client_id: K3rt9XmPq2LwZ7vB4nY6cD8s
+    token_url: https://login.acme.net/K3rt9XmPq2
+    issuer: https://login.acme.net/
+    audience: K3rt9XmPq2LwZ7vB4nY6cD8s
+    jwks_url: https://login.acme.net/jwks
+    scope: K3rt9XmPq2LwZ7vB4nY6cD8s
+    signature_header: X-Acme-Signature-9f3a
+    timestamp_header: X-Acme-Timestamp-9f3a
+    clock_skew_seconds: 123456789012
+    timestamp_tolerance: 123456789012
 tools:
   - parameters:
       type: object
