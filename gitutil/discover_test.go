@@ -256,3 +256,37 @@ func TestWorkTrees(t *testing.T) {
 		}
 	}
 }
+
+// Of the listed folders only whole paths count, and the longest of those that lie
+// above.
+func TestCeilingOf(t *testing.T) {
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(top, "a", "b"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(top, "a"), filepath.Join(top, "link")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(top)
+	list := func(entries ...string) string { return strings.Join(entries, string(filepath.ListSeparator)) }
+	a, start := filepath.Join(top, "a"), filepath.Join(top, "a", "b")
+	for _, tt := range []struct{ list, want string }{
+		{"", ""},
+		{"a", ""},
+		{".", ""},
+		{top, top},
+		{list(top, a), a},
+		{list(a, top), a},
+		{list(start, filepath.Join(top, "other")), ""},
+		{filepath.Join(top, "link"), a},
+		{list("", filepath.Join(top, "link")), ""}, // as it is written
+		{list("", a+"/"), a},
+	} {
+		if got := ceilingOf(start, tt.list); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.list, got, tt.want)
+		}
+	}
+}

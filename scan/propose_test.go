@@ -36,6 +36,8 @@ func TestProposal(t *testing.T) {
 		{"mcp/x.afs", "headers: {X-Auth-Token: " + key + "}", "X_TOKEN"},
 		{"mcp/x.afs", "auth: {type: oauth, refresh_token: " + key + "}", "X_TOKEN"},
 		{"mcp/x.afs", "auth: {type: oauth, client_secret: " + key + "}", "X_CLIENT_SECRET"},
+		{"mcp/x.afs", "auth: {type: oauth, access_token: " + key + "}", "X_TOKEN"},
+		{"mcp/x.afs", "headers: {Proxy-Authorization: Basic " + key + "}", "X_TOKEN"},
 		{"mcp/search.afs", "headers: {Authorization: Bearer " + key + "}", "SEARCH_TOKEN"},
 		{"mcp/x.afs", "args: ['--api-key', " + key + "]", "X_API_KEY"},
 		{"mcp/x.afs", "args:\n  - --token\n  - " + key, "X_TOKEN"},
