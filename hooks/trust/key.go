@@ -151,7 +151,7 @@ func (e *Evidence) Unlock(key crypto.PublicKey) Verdict {
 	}
 	if v.Path = e.chain().Path(pin.Key, key); v.Path != nil {
 		v.Standing = Successor
-		return e.alone(e.named(v))
+		return e.alone(e.inUse(e.named(v)))
 	}
 	return e.wentBack(v, pin)
 }
@@ -283,7 +283,7 @@ func (e *Evidence) Seal(key crypto.PublicKey) Verdict {
 
 	if v.Path = e.chain().Path(e.Pin.Key, key); v.Path != nil {
 		v.Standing = Successor
-		return e.alone(v)
+		return e.alone(e.inUse(v))
 	}
 	if !e.Once() && (e.Arrived == nil || !e.Arrived()) {
 		return v // a team that never signed anything hands its keys round itself

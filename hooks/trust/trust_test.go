@@ -237,6 +237,8 @@ func TestUnlock(t *testing.T) {
 		{name: "first contact, the list names the key", head: "a>b", file: "a>b", key: "b", want: FirstContact},
 		{name: "first contact, the list names another", head: "a", file: "a", key: "evil", want: NotNamed},
 		{name: "first contact, the list was changed since", head: "a!", file: "a!", key: "a", want: NotSigned},
+		{name: "first contact, a list in the work tree alone, changed since", file: "a!", key: "a", want: NotSigned},
+		{name: "first contact, a list in the work tree alone", file: "a", key: "a", want: FirstContact},
 		{name: "first contact, the foot was stripped", head: "-", file: "-", was: true, key: "evil", want: NotSigned},
 		{name: "first contact, the list is gone", was: true, key: "evil", want: NotSigned},
 		{name: "first contact, swapped in the work tree", head: "a", file: "-", key: "evil", want: NotSigned},
@@ -250,6 +252,7 @@ func TestUnlock(t *testing.T) {
 		{name: "a rotation that signs for the first time", pin: "a", head: "a>b", file: "a>b", key: "b", want: Successor},
 		{name: "a rotation, and the list names its next", pin: "a*", head: "a>b>c", file: "a>b>c", key: "b", want: NotNamed},
 		{name: "a rotation whose list was changed since", pin: "a*", head: "a>b!", file: "a>b!", key: "b", want: NotSigned},
+		{name: "a rotation that was itself replaced, and the list put back", pin: "a*", head: "a>b", file: "a>b", replaced: "b>c", key: "b", want: Retired},
 		{name: "a rotation that another branch knows", pin: "a*", head: "b", file: "b", tips: "a>b", key: "b", want: Successor},
 
 		{name: "a stranger's key", pin: "a*", head: "evil", file: "evil", key: "evil", want: Unvouched},
@@ -341,6 +344,28 @@ func TestUnlockWithinAMerge(t *testing.T) {
 	}
 }
 
+// A fork that is being merged is decided first; a stranger's list beside one is none.
+func TestSealWithinAMerge(t *testing.T) {
+	for _, tt := range []struct {
+		file, sides string
+		want        Standing
+	}{
+		{"a>c", "", Usurped},
+		{"a>c", "a>b a>c", NotNamed},
+		{"evil", "a>b evil", Usurped},
+		{"a>b", "a>b a>c", Ours},
+	} {
+		c := newCast(t)
+		e := c.evidence(keyCase{pin: "b*", head: "a>b", file: tt.file})
+		for _, story := range strings.Fields(tt.sides) {
+			e.Sides = append(e.Sides, c.list(story))
+		}
+		if v := e.Seal(c.public("b")); v.Standing != tt.want {
+			t.Errorf("file %s, sides %q: got %v, want %v", tt.file, tt.sides, v.Standing, tt.want)
+		}
+	}
+}
+
 func TestSeal(t *testing.T) {
 	for _, tc := range []keyCase{
 		{name: "no list", pin: "a", key: "a", want: Ours},
@@ -357,6 +382,7 @@ func TestSeal(t *testing.T) {
 		{name: "replaced in HEAD's history", pin: "a*", head: "a", file: "a", replaced: "a>b", key: "a", want: Retired},
 		{name: "nothing is pinned, replaced in HEAD's history", head: "a", file: "a", replaced: "a>b", key: "a", want: Retired},
 		{name: "gone back to knowingly", pin: "a*", knowingly: true, head: "a", file: "a", replaced: "a>b", key: "a", want: Ours},
+		{name: "another was gone back to knowingly", pin: "a*", knowingly: true, head: "a>b", file: "a>b", replaced: "b>c", key: "b", want: Retired},
 		{name: "another was replaced", pin: "b*", head: "a>b", file: "a>b", replaced: "a>b", key: "b", want: Ours},
 		{name: "HEAD names another", pin: "a*", head: "evil", file: "evil", key: "a", want: Usurped},
 		{name: "the work tree names another", pin: "a*", head: "a", file: "evil", key: "a", want: Usurped},
