@@ -56,6 +56,9 @@ func apart(flags []cli.Flag, word string) []string {
 	if takesNext(flags, word[:2]) {
 		return []string{word[:2], word[2:]}
 	}
+	if word[2] == '-' {
+		return []string{word} // -q-all is no -q --all: the parser refuses it
+	}
 	return append([]string{word[:2]}, apart(flags, "-"+word[2:])...)
 }
 

@@ -421,8 +421,8 @@ func inComment(before string) bool {
 		c := before[i]
 		switch {
 		case quote != 0:
-			switch next := before[i+1:]; {
-			case c == '\\' && quote == '"', c == '\'' && quote == c && strings.HasPrefix(next, "'"):
+			switch {
+			case c == '\\' && quote == '"', c == '\'' && quote == c && strings.HasPrefix(before[i+1:], "'"):
 				i++ // an escape; '' is a quote in single ones
 			case c == quote:
 				quote = 0
